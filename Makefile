@@ -1,0 +1,57 @@
+# make demo | test | lint | bench | soak | clean
+# Each makes what it needs: .venv with the run-time dependencies, and for all but `demo` the tools of development.
+# A second run reuses it. PYTHON=/path/to/python3.12 chooses the interpreter of a new .venv; ARGS="-k store" goes to pytest.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+# -qq: errors only; setuptools has a note on every editable install. --no-compile: most modules are never imported.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile
+
+# The Functions runtime that Azure's worker loads asks for Python 3.13, yet runs on 3.11 and 3.12 too.
+# The number is fixed because tests/runtime_harness.py leans on its inner interface.
+FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
+
+PACKAGING := pyproject.toml setup.py requirements.txt
+SOURCES := $(wildcard driftguard tests benchmarks tools function_app.py)
+TYPED := $(foreach source,$(SOURCES),$(if $(filter %.py,$(source))$(shell find $(source) -name '*.py' -print -quit),$(source)))
+
+.PHONY: demo test lint bench soak clean
+.NOTPARALLEL:
+
+demo: .venv/ready-to-run
+	@$(BIN)/driftguard demo
+
+test: .venv/ready-to-develop
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/ready-to-develop
+	$(BIN)/ruff check --output-format=concise .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(TYPED)
+
+bench: .venv/ready-to-develop
+	@$(BIN)/python -m benchmarks
+
+# The whole suite, with the tests marked `soak` and with many more examples of every property.
+soak: .venv/ready-to-develop
+	@$(BIN)/python -m pytest -m "soak or not soak" --hypothesis-profile=soak $(ARGS)
+
+clean:
+	rm -rf .venv build dist driftguard.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/ready-to-run: $(PACKAGING) | $(BIN)/python
+	@echo "Installing Drift Guard into .venv ..."
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/ready-to-develop: $(PACKAGING) Makefile | $(BIN)/python
+	@echo "Installing Drift Guard and its development tools into .venv ..."
+	@$(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps --ignore-requires-python $(FUNCTIONS_RUNTIME)
+	@touch .venv/ready-to-run $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	  echo "Drift Guard needs Python 3.11, 3.12 or 3.13 as $(PYTHON): try make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv

@@ -1,0 +1,5 @@
+"""`python -m driftguard`."""
+
+from driftguard.entry.cli import main
+
+main()

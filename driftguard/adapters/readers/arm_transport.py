@@ -1,0 +1,177 @@
+"""One HTTP exchange with ARM through the SDK's own client: raw JSON and headers, no model.
+
+Rules:
+- No redirect is followed, no cookie kept, no .netrc read, no provider registered, nothing retried, nothing logged.
+- TLS certificates are always verified; plain http is only for an ARM on this machine.
+- A body is read up to `max_body` bytes and up to the deadline, and no further.
+- Whatever goes wrong on the way is a Failure with a cause; only errors of the sign-in are raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from driftguard.adapters.readers.arm_answers import Answer, Failure
+from driftguard.adapters.readers.arm_credential import credential_for
+from driftguard.adapters.readers.arm_options import CLOUDS_OF_ARM, ArmOptions
+from driftguard.flow.ports import Clock
+from driftguard.flow.reading import Cause
+
+if TYPE_CHECKING:
+    from azure.core import AzureClouds
+    from azure.core.rest import HttpResponse
+    from azure.mgmt.resource.resources import ResourceManagementClient
+    from requests import Session
+
+_ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"  # the client wants one; our requests name their own
+_BLOCK_SIZE = 65_536
+
+
+class ArmTransport:
+    """Sends GETs over one connection pool with one sign-in. Safe across threads."""
+
+    def __init__(self, options: ArmOptions, clock: Clock, connections: int) -> None:
+        self._options = options
+        self._clock = clock
+        self._connections = connections
+        self._credential = credential_for(options, clock)
+        self._lock = threading.Lock()
+        self._sdk: ResourceManagementClient | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port of ARM, without a last slash."""
+        if self._options.endpoint is not None:
+            return self._options.endpoint.rstrip("/")
+        from azure.mgmt.core.tools import get_arm_endpoints
+
+        return str(get_arm_endpoints(self._cloud())["resource_manager"]).rstrip("/")
+
+    def send(self, url: str, deadline: float) -> Answer | Failure:
+        """One GET of a whole URL, ended at `deadline` (monotonic seconds). Raises Unavailable where no token is had."""
+        from azure.core.exceptions import (
+            DecodeError,
+            HttpResponseError,
+            ServiceRequestError,
+            ServiceRequestTimeoutError,
+            ServiceResponseError,
+            ServiceResponseTimeoutError,
+        )
+        from azure.core.rest import HttpRequest
+
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            return out_of_time()
+        try:
+            with self._client().send_request(
+                HttpRequest("GET", url, headers={"Accept": "application/json"}),
+                stream=True,
+                connection_timeout=min(self._options.connect_timeout, left),
+                read_timeout=min(self._options.read_timeout, left),
+                **self._rules_for(url),
+            ) as response:
+                return self._received(response, deadline)
+        except (ServiceRequestTimeoutError, ServiceResponseTimeoutError):
+            return self._timed_out(deadline)
+        except (ServiceRequestError, ServiceResponseError) as error:
+            inner = error.inner_exception or error
+            return Failure(Cause.NO_CONNECTION, f"no connection to ARM ({type(inner).__name__})")
+        except DecodeError:  # also IncompleteReadError
+            return Failure(Cause.NOT_JSON, "only a part of the answer came")
+        except ValueError:  # the SDK decodes a claims challenge of a 401, whose text may be anything
+            return Failure(Cause.REFUSED, "401 with a challenge that cannot be read")
+        except HttpResponseError:  # the transport's word for a body that breaks off between two chunks
+            return Failure(Cause.NOT_JSON, "the answer broke off")
+
+    def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        with self._lock:
+            sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            sdk.close()
+
+    def _received(self, response: HttpResponse, deadline: float) -> Answer | Failure:
+        chunks, size = [], 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > self._options.max_body:
+                return Failure(Cause.TOO_LARGE, f"the answer is larger than {self._options.max_body} bytes")
+            if self._clock.monotonic() > deadline:
+                return out_of_time()
+            chunks.append(chunk)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, headers, b"".join(chunks))
+
+    def _timed_out(self, deadline: float) -> Failure:
+        if self._clock.monotonic() >= deadline:
+            return out_of_time()
+        return Failure(Cause.TIMEOUT, f"no answer within {self._options.read_timeout:g} s")
+
+    def _rules_for(self, url: str) -> dict[str, Any]:
+        # Told per request, as the SDK wants it: its bearer token policy refuses plain http otherwise.
+        return {"enforce_https": False} if self._options.endpoint and url.startswith("http://") else {}
+
+    def _cloud(self) -> AzureClouds:
+        from azure.core import AzureClouds
+
+        return AzureClouds[CLOUDS_OF_ARM[self._options.cloud].sdk_name]
+
+    def _client(self) -> ResourceManagementClient:
+        with self._lock:
+            if self._sdk is None:
+                self._sdk = self._new_client()
+            return self._sdk
+
+    def _new_client(self) -> ResourceManagementClient:
+        from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+        from azure.mgmt.core.tools import get_arm_endpoints
+        from azure.mgmt.resource.resources import ResourceManagementClient
+
+        scopes = get_arm_endpoints(self._cloud())["credential_scopes"]
+        return ResourceManagementClient(
+            self._credential,
+            _ANY_SUBSCRIPTION,
+            self.base_url,
+            cloud_setting=self._cloud(),
+            # The whole list: the SDK's policies for redirects, retries, logging and provider registration stay out.
+            policies=[
+                RequestIdPolicy(),
+                UserAgentPolicy("driftguard"),
+                ARMChallengeAuthenticationPolicy(self._credential, *scopes),
+            ],
+            transport=RequestsTransport(
+                session=_session(self._connections, on_this_machine=self._options.endpoint is not None),
+                connection_data_block_size=_BLOCK_SIZE,
+            ),
+        )
+
+
+def out_of_time() -> Failure:
+    """The failure of a read for which no time is left."""
+    return Failure(Cause.OUT_OF_TIME, "the time for this read was over")
+
+
+def _session(connections: int, *, on_this_machine: bool) -> Session:
+    """A connection pool with room for every worker."""
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class BearerOnly(requests.auth.AuthBase):
+        """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the token."""
+
+        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+            return request
+
+    session = requests.Session()
+    session.auth = BearerOnly()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.trust_env = not on_this_machine  # a proxy is for Azure only
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session

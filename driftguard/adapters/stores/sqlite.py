@@ -1,0 +1,222 @@
+"""The store on a local disk: one SQLite file in write-ahead mode, for many threads and processes at once.
+
+Rules:
+- A commit is one transaction, on the disk before the call returns; a killed process leaves all of it or none.
+- Writers wait for each other up to the busy timeout; then the store is unavailable and nothing was written.
+- A row's version is taken from a counter of the whole store that never goes back: it does not repeat, not even after
+  a delete and a new create.
+- A file that was moved, removed or replaced while it is open is refused: what is written to it would be lost.
+- A store that a newer Drift Guard migrated while it is open takes no more writes.
+- Open the store in the process that uses it: a connection does not survive a fork (sqlite.org/howtocorrupt.html).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+import threading
+from builtins import list as List  # the port has a method `list`, which hides the type in the class body
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from driftguard.adapters.stores import limits, schema
+from driftguard.adapters.stores.sqlite_connect import connect, create_file, identity, use_wal
+from driftguard.adapters.stores.sqlite_errors import damaged, store_errors
+from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
+from driftguard.flow.ports import Delete, Put, Row, Store, Write
+
+BUSY_TIMEOUT = 20.0
+
+
+class SqliteStore(Store):
+    """The port `Store` on one SQLite file; made by `open_sqlite`. Threads may share it: they take turns.
+
+    Every call raises StoreUnavailable where the file is locked, full, damaged or out of reach,
+    and WrongUse for names outside the limits (see limits.py).
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, schema_number: int) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = connection
+        self._schema = schema_number
+        self._file = identity(path)
+        self._turn = threading.RLock()
+
+    def get(self, partition: str, kind: str, row_id: str) -> Row | None:
+        limits.check_names(partition=partition, kind=kind, id=row_id)
+        query = "SELECT kind, id, version, body FROM rows WHERE partition = ? AND kind = ? AND id = ?"
+        with self._open() as connection:
+            found = connection.execute(query, (partition, kind, row_id)).fetchone()
+        return self._row(found) if found else None
+
+    def list(self, partition: str, kind: str, *, after: str = "", limit: int = 1000) -> List[Row]:
+        limits.check_names(partition=partition, kind=kind)
+        limits.check_bound("start of the list", after)
+        limits.check_limit(limit)
+        query = (
+            "SELECT kind, id, version, body FROM rows WHERE partition = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?"
+        )
+        with self._open() as connection:
+            found = connection.execute(query, (partition, kind, after, limit)).fetchall()
+        return [self._row(row) for row in found]
+
+    def partitions(self) -> List[str]:
+        with self._open() as connection:
+            return [name for (name,) in connection.execute("SELECT DISTINCT partition FROM rows ORDER BY partition")]
+
+    def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
+        limits.check_names(partition=partition)
+        limits.check_writes(writes)
+        puts = [(put.kind, put.id, limits.body_text(put.kind, put.id, put.body)) for put in _only_puts(writes)]
+        if not writes:
+            return {}
+        with self._transaction() as connection:
+            for write in writes:
+                _refuse_stale(connection, partition, write)
+            version = self._next_version(connection)
+            for delete in _only_deletes(writes):
+                connection.execute(
+                    "DELETE FROM rows WHERE partition = ? AND kind = ? AND id = ?", (partition, delete.kind, delete.id)
+                )
+            connection.executemany(
+                "INSERT OR REPLACE INTO rows (partition, kind, id, version, body) VALUES (?, ?, ?, ?, ?)",
+                [(partition, kind, row_id, version, body) for kind, row_id, body in puts],
+            )
+        return {(kind, row_id): version for kind, row_id, _ in puts}
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        limits.check_blob(key, data)
+        with self._transaction() as connection:
+            new = connection.execute("INSERT OR IGNORE INTO blobs (key, data) VALUES (?, ?)", (key, data))
+            return new.rowcount == 1
+
+    def read(self, key: str) -> bytes | None:
+        limits.check_key(key)
+        with self._open() as connection:
+            found = connection.execute("SELECT data FROM blobs WHERE key = ?", (key,)).fetchone()
+        return bytes(found[0]) if found else None
+
+    def blobs(self, prefix: str) -> List[str]:
+        limits.check_bound("prefix", prefix)
+        with self._open() as connection:
+            # Not LIKE: in it, % and _ are wildcards. In order of code points the keys of one prefix stand together.
+            found = connection.execute("SELECT key FROM blobs WHERE key >= ? ORDER BY key", (prefix,))
+            keys = list(itertools.takewhile(lambda key: key.startswith(prefix), (key for (key,) in found)))
+            found.close()
+        return keys
+
+    def meta(self, prefix: str) -> dict[str, str]:
+        """The facts about the store itself whose name starts with `prefix`, with their values."""
+        with self._open() as connection:
+            found = connection.execute("SELECT name, value FROM meta").fetchall()
+        return {name: value for name, value in found if name.startswith(prefix)}
+
+    def update_meta(self, change: Callable[[], Mapping[str, str]]) -> None:
+        """Call `change` while no other process can write to the store, and keep the facts that it returns.
+
+        One transaction: an error in `change` leaves the facts as they were.
+        """
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", list(change().items()))
+
+    def close(self) -> None:
+        with self._turn, store_errors(self.path):
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone, after checking that it still leads to the file of that name."""
+        with self._turn, store_errors(self.path):
+            if self._connection is None:
+                raise WrongUse(f"the store {self.path} was closed", "open it again")
+            if identity(self.path) != self._file:
+                raise StoreUnavailable(
+                    f"the store {self.path} was replaced while it was open",
+                    "start again, so that the file that now has this name is used",
+                )
+            yield self._connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection in a transaction that no other writer is in: kept where the block ends well, else undone."""
+        with self._open() as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                self._refuse_other_schema(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def _refuse_other_schema(self, connection: sqlite3.Connection) -> None:
+        now = schema.schema_of(connection, self.path)
+        if now != self._schema:
+            raise BadConfiguration(
+                f"the store {self.path} went from schema {self._schema} to {now} while it was open",
+                "start again with the version of Drift Guard that migrated it",
+            )
+
+    def _next_version(self, connection: sqlite3.Connection) -> str:
+        connection.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'last-version'")
+        found = connection.execute("SELECT value FROM meta WHERE name = 'last-version'").fetchone()
+        if found is None:
+            raise damaged(self.path)
+        return str(found[0])
+
+    def _row(self, found: tuple[str, str, str, str]) -> Row:
+        kind, row_id, version, text = found
+        try:
+            body = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            raise damaged(self.path) from None  # the cause could quote the body
+        if not isinstance(body, dict):
+            raise damaged(self.path)
+        return Row(kind, row_id, version, body)
+
+
+def open_sqlite(path: Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
+    """Open the store at `path`, and make it (mode 0600, with its folder) where there is none and `create` is true.
+
+    `busy_timeout` is how many seconds a call waits for other writers.
+    Raises BadConfiguration where there is no store, the path is a folder or another kind of file, or the store's schema
+    is newer than this code; StoreUnavailable where the store is locked, damaged or out of reach.
+    """
+    path = path.absolute()
+    with store_errors(path), ExitStack() as undo:
+        if path.is_dir():
+            raise BadConfiguration(f"the store {path} is a folder", "name a file in it, such as store.db")
+        if not path.exists():
+            if not create:
+                raise BadConfiguration(f"there is no store {path}", "name the store that `record` writes to")
+            create_file(path, busy_timeout)
+        connection = connect(path, busy_timeout)
+        undo.callback(connection.close)
+        schema.schema_of(connection, path)  # before the file is touched: it may be no store
+        use_wal(connection, path)
+        store = SqliteStore(path, connection, schema.migrate(connection, path, schema.MIGRATIONS))
+        undo.pop_all()
+        return store
+
+
+def _only_puts(writes: Sequence[Write]) -> List[Put]:
+    return [write for write in writes if isinstance(write, Put)]
+
+
+def _only_deletes(writes: Sequence[Write]) -> List[Delete]:
+    return [write for write in writes if isinstance(write, Delete)]
+
+
+def _refuse_stale(connection: sqlite3.Connection, partition: str, write: Write) -> None:
+    query = "SELECT version FROM rows WHERE partition = ? AND kind = ? AND id = ?"
+    found = connection.execute(query, (partition, write.kind, write.id)).fetchone()
+    current = found[0] if found else None
+    # Compared here, not in SQL: an expected version may come from a caller's If-Match and be any text.
+    if current != write.expected:
+        raise Conflict(
+            f"the row {write.kind} {write.id!r} of {partition!r} changed since it was read", "read it again and repeat"
+        )

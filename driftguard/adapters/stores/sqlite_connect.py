@@ -1,0 +1,73 @@
+"""Makes the file of a SQLite store, and connections to it.
+
+Rules:
+- A new store is made whole under another name and then given its name: no process sees half a store,
+  and of many that make it at once one alone wins.
+- A connection never makes a file, so that a store which is gone is not taken for an empty one.
+- What is committed is on the disk (write-ahead mode with synchronous=FULL), also after a loss of power.
+
+Sources: sqlite.org/wal.html, sqlite.org/pragma.html.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from driftguard.adapters.stores import schema
+from driftguard.adapters.stores.files import draft, place_once
+from driftguard.errors import StoreUnavailable
+
+
+def create_file(path: Path, busy_timeout: float) -> None:
+    """Make an empty store (mode 0600, its folder 0700) unless there is one.
+
+    Raises StoreUnavailable where the write-ahead log of an earlier store lies there; OSError, sqlite3.Error.
+    """
+    _refuse_orphaned_log(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with draft(path) as file:
+        with closing(connect(file, busy_timeout)) as connection:
+            use_wal(connection, path)
+            schema.create(connection, schema.MIGRATIONS)
+        place_once(file, path)
+
+
+def _refuse_orphaned_log(path: Path) -> None:
+    """SQLite would replay the log into the new file. Log first: another process makes the file before the log."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and not path.exists():
+        raise StoreUnavailable(
+            f"the store {path} is missing, but its write-ahead log {log} is there",
+            "restore the store's file beside the log; to begin anew, move the log away",
+        )
+
+
+def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A connection to an existing file, usable from any one thread at a time; it begins no transaction by itself.
+
+    A call on it waits at most `busy_timeout` seconds for other processes. Raises sqlite3.Error.
+    """
+    with ExitStack() as undo:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        undo.callback(connection.close)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cell_size_check = ON")  # notices a damaged page before its content is used
+        connection.execute("PRAGMA trusted_schema = OFF")
+        undo.pop_all()
+        return connection
+
+
+def use_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Switch the file to write-ahead mode, in which readers and a writer do not block each other."""
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreUnavailable(f"the store {path} cannot use write-ahead mode", "put it on a local disk")
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Which file has this name now. Raises OSError."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

@@ -1,0 +1,145 @@
+"""What all commands share: the common options, the guard they open, and how a result is told."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from driftguard.errors import DriftGuardError
+from driftguard.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from driftguard.flow.review import Person
+    from driftguard.guard.context import Guard
+
+
+@dataclass
+class Call:
+    """One call of the command line: the environment, and the common options once they are parsed."""
+
+    environ: Mapping[str, str]
+    as_json: bool = False
+    store: str | None = None
+    policy: str | None = None
+    server: str | None = None
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings. Raises BadConfiguration."""
+        return read_settings(self.environ, store=self.store, policy=self.policy, server=self.server)
+
+    @contextmanager
+    def guard(self, *, create_store: bool = False) -> Iterator[Guard]:
+        """The guard of this call. A store that is not there is an error, unless the command may begin one."""
+        from driftguard.wiring import guard_from
+
+        with guard_from(self.settings, create_store=create_store) as guard:
+            yield guard
+
+    def starter(self) -> Person | None:
+        """Who started the run: from the CI system, else the operating system's user."""
+        from driftguard.flow.review import Person
+
+        return Person(self.settings.starter, asserted=True) if self.settings.starter else None
+
+    def reviewer(self, name: str | None) -> Person:
+        """Who decides: the name given, else the operating system's user; asserted, since nothing proves it."""
+        from driftguard.flow.review import Person
+
+        return Person(name or self.settings.starter or "", asserted=True)
+
+    def tell(self, view: Callable[[], Any], text: Callable[[], str]) -> None:
+        """Print a result: JSON for machines, text for people, coloured on a terminal only."""
+        if self.as_json:
+            click.echo(json.dumps(view(), indent=1, sort_keys=True))
+        else:
+            show(text())
+
+
+COLOURS = {"HALT": "bold red", "PROCEED": "bold green", "CANNOT TELL": "bold yellow", "BUSY": "bold yellow"}
+
+
+def show(text: str) -> None:
+    """Print text for people: on a terminal, a verdict at the beginning is coloured."""
+    if not sys.stdout.isatty():
+        click.echo(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(text)
+    for word, style in COLOURS.items():
+        if text.startswith(word):
+            shown.stylize(style, 0, len(word))
+    Console(highlight=False, soft_wrap=True).print(shown)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say what takes a while, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def report(call: Call, error: DriftGuardError) -> int:
+    """Tell an error in one line; its exit code."""
+    from driftguard.render.json_views import error_view
+    from driftguard.render.text import error_text
+
+    if call.as_json:
+        click.echo(json.dumps(error_view(error), indent=1, sort_keys=True))
+    click.echo(error_text(error), err=True)
+    return error.exit_code
+
+
+def common(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that every command has; the command gets the call as its first argument."""
+    store = click.option("--store", metavar="PATH", help="The store (DRIFTGUARD_STORE; default .driftguard/store.db).")
+    return _with_call(store(command))
+
+
+def common_with_store_flag(command: Callable[..., int]) -> Callable[..., int]:
+    """As `common`, where `--store` without a path means the store that the settings name."""
+    store = click.option(
+        "--store",
+        metavar="[PATH]",
+        is_flag=False,
+        flag_value="",
+        help="Look into the store too (without PATH: DRIFTGUARD_STORE, else the default).",
+    )
+    return _with_call(store(command))
+
+
+def _with_call(command: Callable[..., int]) -> Callable[..., int]:
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+    @click.option("--policy", metavar="FILE", help="The policy file (DRIFTGUARD_POLICY; default built in).")
+    @click.option("--server", metavar="URL", help="A service to work with; not in this version.")
+    @click.pass_obj
+    @functools.wraps(command)
+    def with_call(
+        call: Call, as_json: bool, store: str | None, policy: str | None, server: str | None, **rest: Any
+    ) -> int:
+        call.as_json, call.store, call.policy, call.server = as_json, store, policy, server
+        return command(call, **rest)
+
+    return with_call
+
+
+def run_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say for which run a command works."""
+    stage = click.option("--stage", help="The stage of the run (default: from the CI system).")
+    run = click.option("--run", help="The pipeline run (default: from the CI system; outside CI, check makes one).")
+    ticket = click.option("--ticket", help="The change ticket, such as CHG0030001.")
+    return ticket(run(stage(command)))

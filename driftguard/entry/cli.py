@@ -1,0 +1,164 @@
+"""The command line: finds the command, and turns results and errors into exit codes.
+
+Rules:
+- 0 proceed or done, 1 halt, 2 could not tell, 3 wrong use or configuration, 4 busy or settling.
+- A command is imported when it is called, so that `--help` needs neither Azure nor a store.
+- Whatever goes wrong that we did not foresee is 2, never 0 and never 1: nothing proceeds, and nobody is told of a halt.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import click
+
+from driftguard import __version__
+from driftguard.entry.call import Call, report
+from driftguard.errors import DriftGuardError
+from driftguard.settings import process_environment
+
+
+def _record() -> click.Command:
+    from driftguard.entry.commands.record import record
+
+    return record
+
+
+def _check() -> click.Command:
+    from driftguard.entry.commands.check import check
+
+    return check
+
+
+def _halts() -> click.Command:
+    from driftguard.entry.commands.halts import halts
+
+    return halts
+
+
+def _jobs() -> click.Command:
+    from driftguard.entry.commands.jobs import jobs
+
+    return jobs
+
+
+def _explain() -> click.Command:
+    from driftguard.entry.commands.explain import explain
+
+    return explain
+
+
+def _replay() -> click.Command:
+    from driftguard.entry.commands.replay import replay
+
+    return replay
+
+
+def _verify() -> click.Command:
+    from driftguard.entry.commands.verify import verify
+
+    return verify
+
+
+def _deliver() -> click.Command:
+    from driftguard.entry.commands.deliver import deliver
+
+    return deliver
+
+
+def _sandbox() -> click.Command:
+    from driftguard.entry.commands.sandbox import sandbox
+
+    return sandbox
+
+
+def _demo() -> click.Command:
+    from driftguard.entry.commands.demo import demo
+
+    return demo
+
+
+def _doctor() -> click.Command:
+    from driftguard.entry.commands.doctor import doctor
+
+    return doctor
+
+
+COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
+    "record": (_record, "Record what a deployment left: the job's new baseline."),
+    "check": (_check, "Judge a job before an update; only exit code 0 lets the run go on."),
+    "halts": (_halts, "List and show halts; decide on one, confirm that a kept change is in the code."),
+    "jobs": (_jobs, "List and show jobs; release, retire, move, accept a proposal."),
+    "explain": (_explain, "Say which rule decides on a resource, or on one path of it."),
+    "replay": (_replay, "Judge recorded pairs of readings, offline."),
+    "verify": (_verify, "Check the digest of evidence and, with --store, the ledger it stands in."),
+    "deliver": (_deliver, "Send the notes that wait."),
+    "sandbox": (_sandbox, "Run a small Azure Resource Manager on this machine."),
+    "demo": (_demo, "Play the whole story against the sandbox."),
+    "doctor": (_doctor, "Look whether policy, store, notes and ARM are in order."),
+}
+
+
+class _Commands(click.Group):
+    """The commands by name, each imported when it is called; the table has the lines of `--help`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = COMMANDS.get(cmd_name)
+        return found[0]() if found else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="driftguard")
+def cli() -> None:
+    """Halts automation that would overwrite somebody's manual change to an Azure resource.
+
+    Exit codes: 0 proceed or done, 1 halt, 2 could not tell (safe to try again), 3 wrong use or configuration, 4 busy or
+    settling.
+    """
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command; its exit code. Never raises."""
+    call = Call(environ)
+    try:
+        answer = cli.main(list(arguments), prog_name="driftguard", standalone_mode=False, obj=call)
+        return answer if isinstance(answer, int) else 0
+    except DriftGuardError as error:
+        return report(call, error)
+    except click.ClickException as error:
+        error.show()
+        return 3
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("driftguard: interrupted; nothing was decided", err=True)
+        return 2
+    except BrokenPipeError:
+        return 2
+    except Exception as error:  # reason: an unforeseen fault must not leave with 1 (halt) or 0, whatever it is
+        click.echo(f"driftguard: internal fault ({_place(error)}): nothing was decided; please report it", err=True)
+        return 2
+
+
+def _place(error: BaseException) -> str:
+    """The kind of a fault and where it happened; not its text, which may hold what was read."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    where = f"{at.tb_frame.f_globals.get('__name__')}:{at.tb_lineno}" if at else "unknown place"
+    return f"{type(error).__name__} at {where}"
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:], process_environment()))
+
+
+if __name__ == "__main__":
+    main()

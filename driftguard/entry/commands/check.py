@@ -1,0 +1,78 @@
+"""driftguard check"""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import click
+
+from driftguard.entry.call import Call, common, run_options, working
+from driftguard.errors import Busy, WrongUse
+
+_POLL = 15.0
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@click.command()
+@click.option("--job", required=True, help="The job, such as payments-prod.")
+@click.option("--gate", is_flag=True, help="Judge without taking the lease.")
+@click.option("--wait", metavar="TIME", help="While busy, settling or unclear, ask again for so long, such as 30m.")
+@click.option("--resource", "resources", multiple=True, metavar="ID", help="Judge only this resource; never clears.")
+@run_options
+@common
+def check(
+    call: Call,
+    job: str,
+    gate: bool,
+    wait: str | None,
+    resources: tuple[str, ...],
+    ticket: str | None,
+    run: str | None,
+    stage: str | None,
+) -> int:
+    """Judge a job before an update.
+
+    Reads every resource that the job has recorded. Exit code 0 lets the run go on and gives it the clearance that
+    `driftguard record` asks for; every other exit code must stop it.
+    """
+    from driftguard.guard.check import Answer, Ask
+    from driftguard.guard.check import check as ask_guard
+    from driftguard.render.annotations import annotate
+    from driftguard.render.json_views import check_view
+    from driftguard.render.text import check_text
+
+    settings = call.settings
+    patience = _seconds(wait)
+    run = run or settings.run or (None if settings.in_ci else f"local-{uuid.uuid4().hex[:12]}")
+    if run is None:
+        raise WrongUse("the CI system does not tell which run this is", "name it: --run RUN")
+    ask = Ask(job, run, stage or settings.stage, ticket, call.starter(), gate, resources)
+    with call.guard(create_store=True) as guard:
+        until = guard.clock.monotonic() + patience
+        while True:
+            answer: Answer | None = None
+            try:
+                with working(f"reading what {job} has recorded"):
+                    answer = ask_guard(guard, ask)
+            except Busy:
+                if guard.clock.monotonic() + _POLL > until:
+                    raise
+            if answer and (answer.exit_code != 2 or guard.clock.monotonic() + _POLL > until):
+                break
+            guard.clock.sleep(_POLL)
+    call.tell(lambda: check_view(answer), lambda: check_text(answer))
+    if not call.as_json:
+        for line in annotate(call.environ, answer):
+            click.echo(line)
+    return answer.exit_code
+
+
+def _seconds(text: str | None) -> float:
+    """`30m`, `90s`, `1h` or a number of seconds. Raises WrongUse."""
+    if text is None:
+        return 0.0
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smh]?)", text.strip())
+    if match is None:
+        raise WrongUse(f"--wait {text!r} is no time", "write it as 90s, 30m or 1h")
+    return float(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,28 @@
+"""driftguard verify"""
+
+from __future__ import annotations
+
+import click
+
+from driftguard.entry.call import Call, common_with_store_flag
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@common_with_store_flag
+def verify(call: Call, file: click.utils.LazyFile) -> int:
+    """Check that evidence is as it was written; with --store also that the ledger of its job is whole and knows it.
+
+    Exit code 1 where something was changed.
+    """
+    from driftguard.guard import verify as verbs
+    from driftguard.render.explained import verify_text, verify_view
+
+    document = verbs.read_evidence(file.read())
+    if call.store is None:
+        result = verbs.verify_file(document)
+    else:
+        with call.guard() as guard:
+            result = verbs.verify_in_store(guard, document)
+    call.tell(lambda: verify_view(result), lambda: verify_text(result))
+    return result.exit_code

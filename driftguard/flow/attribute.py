@@ -1,0 +1,216 @@
+"""Who changed it: joins the events of the sources to one resource.
+
+Rules:
+- Only events inside the bracket count: after the state was last seen good, up to when it was first seen changed.
+- An event on something below the resource counts as a write to it (a security rule is part of its group).
+- Each writer has a class; the finding's class is the one a halt must be most careful with (`CARE`): a person who wrote
+  beside a pipeline makes it a person's change.
+- `our pipeline` is a principal of the job's policy. It is *proven* only where the correlation id is one of the job's own
+  deployments as well; a correlation id alone proves nothing, since callers choose it.
+- No event is not "nobody": the class is unknown, with the reason (log lag, source down, nothing found).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from driftguard.flow.resource import ResourceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One operation on a resource as a source tells it; times UTC. Any text may be empty where the source had none.
+
+    `resource` is the lower-cased id that was written: the resource itself or something below it.
+    `caller` is a person's user name or an application's id; `app_id` is the client application, `object_id` the principal.
+    `is_person` is None where the source does not tell.
+    """
+
+    source: str
+    id: str
+    resource: str
+    operation: str
+    at: datetime
+    caller: str
+    object_id: str
+    app_id: str
+    is_person: bool | None
+    client: str
+    correlation_id: str
+    category: str
+    client_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A source's answer. `covered_until`: nothing before it can still arrive (None: nothing is known).
+
+    `problem` is one line where the source failed, else empty.
+    """
+
+    source: str
+    events: tuple[Event, ...]
+    covered_until: datetime | None
+    problem: str = ""
+
+
+class Actor(StrEnum):
+    """The class of a writer; the words are the keys of the policy's `on_drift`."""
+
+    PERSON = "person"
+    UNKNOWN = "unknown"
+    OTHER_AUTOMATION = "other_automation"
+    OUR_PIPELINE = "our_pipeline"
+    AZURE_POLICY = "azure_policy"
+    AUTOSCALE = "autoscale"
+    PLATFORM = "platform"
+
+
+CARE = tuple(Actor)  # most careful first
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An identity that writes for a job; compared by whichever ids are given, without regard to case."""
+
+    app_id: str = ""
+    object_id: str = ""
+    user: str = ""
+    label: str = ""
+
+    def wrote(self, event: Event) -> bool:
+        """Whether the event was made by this principal. A person who signed in through the same client is not it."""
+        mine = {text.lower() for text in (self.object_id, self.user) if text}
+        theirs = {text.lower() for text in (event.object_id, event.caller) if text}
+        if mine & theirs:
+            return True
+        as_app = {event.app_id.lower(), event.caller.lower()}
+        return bool(self.app_id) and event.is_person is not True and self.app_id.lower() in as_app
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What is known of the job's own writing: its principals and the correlation ids of its deployments."""
+
+    principals: tuple[Principal, ...] = ()
+    correlation_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who, when, how, and how sure: `certain` where an event names the writer, else `unknown` with `why`.
+
+    `bracket` is (last seen good, first seen changed). `writers` are all events in it, newest first.
+    """
+
+    actor: Actor
+    sure: str
+    who: str
+    object_id: str
+    app_id: str
+    client: str
+    operation: str
+    correlation_id: str
+    at: datetime | None
+    bracket: tuple[datetime, datetime]
+    proven: bool = False
+    why: str = ""
+    writers: tuple[Event, ...] = field(default=())
+
+
+def attribute(
+    ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime], own: Own
+) -> Attribution:
+    """The attribution of one resource's difference from what the sources answered."""
+    answers = list(answers)
+    writers = writers_of(ref, answers, bracket)
+    if not writers:
+        why = _why_nobody(answers, bracket)
+        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, why=why)
+    classes = {event: actor_of(event, own) for event in writers}
+    actor = min(classes.values(), key=CARE.index)
+    named = next(event for event in writers if classes[event] is actor)
+    return Attribution(
+        actor=actor,
+        sure="unknown" if actor is Actor.UNKNOWN else "certain",
+        who=_label(named, own),
+        object_id=named.object_id,
+        app_id=named.app_id,
+        client=named.client,
+        operation=named.operation,
+        correlation_id=named.correlation_id,
+        at=named.at,
+        bracket=bracket,
+        proven=all(is_proven(event, own) for event in writers),
+        writers=tuple(writers),
+    )
+
+
+def writers_of(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime]) -> list[Event]:
+    """The events on the resource, or below it, inside the bracket; newest first, one per operation."""
+    since, until = bracket
+    seen: dict[tuple[str, str, str], Event] = {}
+    for answer in answers:
+        for event in answer.events:
+            of_ref = event.resource == ref.key or event.resource.startswith(ref.key + "/")
+            if of_ref and since <= event.at <= until:
+                seen.setdefault((event.correlation_id or event.id, event.operation, event.resource), event)
+    return sorted(seen.values(), key=lambda event: (event.at, event.id), reverse=True)
+
+
+def actor_of(event: Event, own: Own) -> Actor:
+    """The class of one event's writer."""
+    category = event.category.lower()
+    if category == "autoscale":
+        return Actor.AUTOSCALE
+    if category == "policy":
+        return Actor.AZURE_POLICY
+    if any(principal.wrote(event) for principal in own.principals):
+        return Actor.OUR_PIPELINE
+    if event.is_person is True:
+        return Actor.PERSON
+    if category == "platform":
+        return Actor.PLATFORM
+    if event.is_person is False and (event.caller or event.object_id or event.app_id):
+        return Actor.OTHER_AUTOMATION
+    return Actor.UNKNOWN
+
+
+def is_proven(event: Event, own: Own) -> bool:
+    """Whether the job itself made this event: its principal and the correlation id of one of its deployments agree."""
+    return event.correlation_id.lower() in own.correlation_ids and actor_of(event, own) is Actor.OUR_PIPELINE
+
+
+def is_foreign(event: Event, own: Own) -> bool:
+    """Whether somebody other than the job positively made this event.
+
+    An application where no principal of the job is configured is not known to be foreign: it may be the job itself.
+    Such a write is told as unproven instead of halting every record of a job whose policy names no principal.
+    """
+    actor = actor_of(event, own)
+    if actor is Actor.OUR_PIPELINE:
+        return False
+    if actor in (Actor.OTHER_AUTOMATION, Actor.UNKNOWN):
+        return bool(own.principals) and event.correlation_id.lower() not in own.correlation_ids
+    return actor is Actor.PERSON
+
+
+def _label(event: Event, own: Own) -> str:
+    mine: Sequence[Principal] = [principal for principal in own.principals if principal.wrote(event)]
+    label = mine[0].label if mine else ""
+    return label or event.caller or event.object_id or event.app_id
+
+
+def _why_nobody(answers: Sequence[Events], bracket: tuple[datetime, datetime]) -> str:
+    problems = [f"{answer.source}: {answer.problem}" for answer in answers if answer.problem]
+    if problems:
+        return "; ".join(problems)
+    if not answers:
+        return "no source of attribution is set up"
+    late = [answer.source for answer in answers if answer.covered_until is None or answer.covered_until < bracket[1]]
+    if late:
+        return f"no event yet; {', '.join(late)} may still tell"
+    return f"no event in {', '.join(answer.source for answer in answers)}"

@@ -1,0 +1,221 @@
+"""The one form of a resource body in which equal things are equal, and its fingerprint.
+
+Rules (CANONICAL_VERSION counts them: a change of any of them makes a new version):
+- ETags inside the body are dropped: they say that something was written, not what.
+- null, the empty list, the empty object and the empty text are the same as a missing property; false and 0 are values.
+  In a list the place is kept, as null. An object under a resource id (`userAssignedIdentities`) counts even when empty.
+- Texts and property names that are resource ids are in lower case; so are `type` and the resource's own `name`.
+- Locations are in one spelling (`West US` = `westus`), IPv6 addresses and prefixes in their short form.
+- Date-times of one instant are the same: UTC, no trailing zeros; one without a zone is UTC.
+- Numbers are compared by value: 1 = 1.0, -0.0 = 0; integers of any size stay exact.
+- Lists whose elements have an identity are in the order of it; other lists keep their order.
+- Names that people choose (tags, labels, settings) and their texts stay as they are: there an empty text is a value.
+- Letter case means something everywhere else.
+
+The form works on any JSON and is its own canonical form. Sources of the forms: recorded ARM traffic; github
+Azure/azure-resource-manager-rpc, common-api-details.md (ids and types are case-insensitive).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from driftguard.flow.identity import identity_key, identity_of
+from driftguard.flow.path import MAX_DEPTH, TooDeep
+from driftguard.flow.reading import Json
+
+CANONICAL_VERSION = 1
+PREFIX = f"c{CANONICAL_VERSION}:"
+
+# Objects whose property names are chosen by people.
+USER_NAMED = frozenset(
+    {"tags", "labels", "nodelabels", "annotations", "metadata", "appsettings", "environmentvariables"}
+)
+_WEB_SETTINGS = frozenset({"appsettings", "connectionstrings", "metadata", "functionappsettings"})
+
+_ETAGS = frozenset({"etag", "@odata.etag", "odata.etag", "_etag"})
+_LOCATIONS = frozenset({"location", "locations", "locationname", "primarylocation", "secondarylocation"})
+_TYPES = frozenset({"type", "resourcetype"})
+
+_REGION = re.compile(r"[A-Za-z][A-Za-z0-9 ()]*")
+_RESOURCE_TYPE = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)+(?:/[A-Za-z0-9]+)+")
+_DATE_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
+    r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+_IPV6 = re.compile(r"([0-9A-Fa-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)(?:/([0-9]{1,3}))?")
+_LONGEST_IPV6 = 49  # characters, with an IPv4 tail and a prefix length
+_LARGEST_WRITTEN_INTEGER = 13_000  # bits; Python refuses to write integers of more than 4,300 decimal digits
+
+Form = Callable[[str], str]
+
+
+def canonical(body: Json, type_: str) -> Json:
+    """The canonical form of a body of the resource type. The body is not changed. Raises TooDeep."""
+    form = _value(body, "", 0, _FORMS_OF_TYPE.get(type_.lower(), {}), _has_settings(body, type_))
+    if isinstance(form, dict) and isinstance(form.get("name"), str):
+        form["name"] = form["name"].lower()
+    return {} if _is_empty(form) else form
+
+
+def fingerprint(canonical_body: Json) -> str:
+    """The digest of a canonical body: `c1:` and 64 hex digits of SHA-256 over its sorted JSON."""
+    # Not ensure_ascii: it would write two lone surrogates and the character that they encode alike.
+    text = json.dumps(canonical_body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], settings: bool = False) -> Json:
+    """The form of what stands under the property `name` (lower case; empty where the name says nothing)."""
+    if isinstance(value, str):
+        return _text(value, name, forms)
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise TooDeep
+        if isinstance(value, list):
+            return _list(value, name, depth, forms)
+        if name in USER_NAMED:
+            return _chosen_by_people(value, depth, forms)
+        return _object(value, depth, forms, settings)
+    return value if value is None or isinstance(value, bool) else _number(value)
+
+
+def _object(value: dict[str, Json], depth: int, forms: Mapping[str, Form], settings: bool) -> dict[str, Json]:
+    form: dict[str, Json] = {}
+    ids: set[str] = set()
+    for key, item in value.items():
+        name, is_etag, is_id = _property(key)
+        if is_etag:
+            continue
+        if isinstance(item, str):
+            inner = _text(item, name, forms)
+        else:
+            inner = _value(item, "appsettings" if settings and name == "properties" else name, depth + 1, forms)
+        if _is_empty(inner) and not (is_id and isinstance(item, dict)):
+            continue
+        if is_id:
+            ids.add(key)
+        form[key] = inner
+    return _with_folded_ids(form, ids) if ids else form
+
+
+def _is_empty(form: Json) -> bool:
+    return form is None or form == "" or form == [] or form == {}
+
+
+@lru_cache(maxsize=8192)
+def _property(key: str) -> tuple[str, bool, bool]:
+    """A property's name in lower case, whether it is an ETag, and whether it is a resource id."""
+    name = key.lower()
+    return name, name in _ETAGS, is_resource_id(name)
+
+
+def is_resource_id(lowered: str) -> bool:
+    """Whether a text in lower case has the form of a resource id."""
+    return lowered.startswith(("/subscriptions/", "/providers/"))
+
+
+def _with_folded_ids(form: dict[str, Json], ids: set[str]) -> dict[str, Json]:
+    folded = {key.lower() if key in ids else key: item for key, item in form.items()}
+    return folded if len(folded) == len(form) else form  # names that differ in letter case only stay apart
+
+
+def _chosen_by_people(value: dict[str, Json], depth: int, forms: Mapping[str, Form]) -> dict[str, Json]:
+    form = {}
+    for key, item in value.items():
+        inner = item if isinstance(item, str) else _value(item, "", depth + 1, forms)
+        if inner == "" or not _is_empty(inner):
+            form[key] = inner
+    return form
+
+
+def _list(items: list[Json], name: str, depth: int, forms: Mapping[str, Form]) -> list[Json]:
+    form = []
+    for item in items:
+        inner = _value(item, "" if isinstance(item, dict) else name, depth + 1, forms)
+        form.append(None if inner == [] or inner == {} else inner)
+    return in_order(form, name)
+
+
+def in_order(items: list[Json], name: str) -> list[Json]:
+    """The elements in the order of their identity, or as they are without one; `name` is the list's property."""
+    if len(items) < 2 or not isinstance(items[0], dict):
+        return items
+    key = identity_key(name, items)
+    return items if key is None else sorted(items, key=lambda item: (identity_of(item, key) or "").lower())
+
+
+def _number(value: int | float) -> Json:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return f"integer {value:#x}" if value.bit_length() > _LARGEST_WRITTEN_INTEGER else value
+
+
+def _text(text: str, name: str, forms: Mapping[str, Form]) -> str:
+    if forms and name in forms:
+        return forms[name](text)
+    if name in _LOCATIONS:
+        return text.replace(" ", "").lower() if _REGION.fullmatch(text) else text
+    if text[:1] == "/":
+        lowered = text.lower()
+        return lowered if is_resource_id(lowered) else text
+    if name in _TYPES and _RESOURCE_TYPE.fullmatch(text):
+        return text.lower()
+    if text[10:11] == "T" and len(text) >= 19:
+        return _date_time(text)
+    if ":" in text and len(text) <= _LONGEST_IPV6:
+        return _ipv6(text)
+    return text
+
+
+def _date_time(text: str) -> str:
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return text
+    seconds, fraction, zone = match.groups()
+    try:
+        instant = datetime.fromisoformat(seconds + (zone or "Z")).astimezone(UTC)
+    except (ValueError, OverflowError):  # such as 2018-02-30, or year 1 east of Greenwich: no instant
+        return text
+    fraction = (fraction or "").rstrip("0")
+    return instant.replace(tzinfo=None).isoformat() + (f".{fraction}" if fraction else "") + "Z"
+
+
+def _ipv6(text: str) -> str:
+    match = _IPV6.fullmatch(text)
+    if match is None or text.count(":") < 2:
+        return text
+    try:
+        address = ipaddress.IPv6Address(match[1])
+    except ipaddress.AddressValueError:
+        return text
+    # Python's own spelling of an IPv4-mapped address changed in 3.13: a fingerprint must not.
+    short = f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else address.compressed
+    if match[2] is None:
+        return short
+    return f"{short}/{int(match[2])}" if int(match[2]) <= 128 else text
+
+
+def _has_settings(body: Json, type_: str) -> bool:
+    """Whether `properties` holds a web application's settings, whose names people chose."""
+    type_ = type_.lower()
+    if not isinstance(body, dict) or not type_.startswith("microsoft.web/") or not type_.endswith("/config"):
+        return False
+    return str(body.get("name") or "").lower().rsplit("/", 1)[-1] in _WEB_SETTINGS
+
+
+def _without_last_slash(text: str) -> str:
+    return text.rstrip("/")
+
+
+# Forms of single types, by property name in lower case; each is documented as the same thing or as case-insensitive.
+_FORMS_OF_TYPE: Mapping[str, Mapping[str, Form]] = {
+    "microsoft.keyvault/vaults": {"vaulturi": _without_last_slash},
+    "microsoft.network/trafficmanagerprofiles": {"protocol": str.upper},
+}

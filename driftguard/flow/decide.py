@@ -1,0 +1,136 @@
+"""Proceed, Halt or CannotTell: what the findings of a check mean under the job's policy.
+
+Rules:
+- Only Proceed lets a run go on. No finding at all is CannotTell: a check that read nothing cleared nothing.
+- Each finding has one action: proceed, tell, accept, halt or unclear; the policy names the rest by the actor's class.
+- One finding that halts makes the verdict Halt, even beside unreadable ones: what is known is enough to stop.
+- Unreadable and InFlight are unclear; once lasting they halt, so that a reviewer can waive them for one run.
+- A resource of the open halt that cannot be read now is taken to be as it was: silence is not a change.
+- `our pipeline` is accepted only when proven.
+- In observe mode the verdict is what it would have been, told, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from driftguard.flow.attribute import Actor
+from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.policy import JobPolicy
+
+
+class Verdict(StrEnum):
+    """What a check answers."""
+
+    PROCEED = "proceed"
+    HALT = "halt"
+    CANNOT_TELL = "cannot tell"
+
+
+class Action(StrEnum):
+    """What one finding asks for."""
+
+    PROCEED = "proceed"
+    TELL = "warn"
+    ACCEPT = "accept"
+    HALT = "halt"
+    UNCLEAR = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One finding, its action, and the policy key or rule that decided."""
+
+    finding: Finding
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings judged. `observed` is True where the mode is observe: the verdict is told, nothing is stopped."""
+
+    judged: tuple[Judged, ...]
+    verdict: Verdict
+    observed: bool = False
+
+    def of(self, action: Action) -> tuple[Finding, ...]:
+        """The findings with this action."""
+        return tuple(item.finding for item in self.judged if item.action is action)
+
+    @property
+    def halting(self) -> tuple[Finding, ...]:
+        """The findings that make the difference of a halt."""
+        return self.of(Action.HALT)
+
+
+def judge(findings: Iterable[Finding], policy: JobPolicy) -> Judgement:
+    """The judgement of a check."""
+    judged = tuple(_judge_one(finding, policy) for finding in findings)
+    return Judgement(judged, _verdict(judged), observed=policy.mode == "observe")
+
+
+def _verdict(judged: Sequence[Judged]) -> Verdict:
+    actions = {item.action for item in judged}
+    if Action.HALT in actions:
+        return Verdict.HALT
+    if Action.UNCLEAR in actions or not judged:
+        return Verdict.CANNOT_TELL
+    return Verdict.PROCEED
+
+
+def _judge_one(finding: Finding, policy: JobPolicy) -> Judged:
+    kind = finding.kind
+    if kind in (FindingKind.UNCHANGED,):
+        return Judged(finding, Action.PROCEED, "nothing differs")
+    if kind in (FindingKind.TOUCHED, FindingKind.UNRECORDED):
+        return Judged(finding, Action.TELL, "told, never stops a run")
+    if kind is FindingKind.GONE:
+        return Judged(finding, Action.HALT, "a recorded resource is gone")
+    if kind in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT):
+        if finding.lasting:
+            return Judged(finding, Action.HALT, f"lastingly {finding.cause}")
+        return Judged(finding, Action.UNCLEAR, f"{finding.cause}")
+    if kind is FindingKind.UNMANAGED:
+        return _by_word(finding, policy.on_unmanaged, "on_unmanaged")
+    if kind is FindingKind.MOVED_BY_JOB:
+        return _by_word(finding, policy.on_other_job, "on_other_job")
+    return _judge_moved(finding, policy)
+
+
+def _judge_moved(finding: Finding, policy: JobPolicy) -> Judged:
+    found = finding.attribution
+    actor = found.actor if found else Actor.UNKNOWN
+    if actor is Actor.OUR_PIPELINE and found and found.proven:
+        return Judged(finding, Action.ACCEPT, "own_writes: proven to be this job's own write")
+    return _by_word(finding, policy.on_drift[actor], f"on_drift.{actor}")
+
+
+_WORDS = {"halt": Action.HALT, "warn": Action.TELL, "accept": Action.ACCEPT, "ignore": Action.PROCEED}
+
+
+def _by_word(finding: Finding, word: str, key: str) -> Judged:
+    return Judged(finding, _WORDS[word], f"{key}: {word}")
+
+
+def carry_over(findings: Iterable[Finding], of_halt: Iterable[Finding]) -> list[Finding]:
+    """The findings, with the open halt's finding in place of one that is not readable (or not settled) now.
+
+    Only what the halt holds as a real difference is carried; an unreadable one of the halt stays what it is now.
+    """
+    held = {
+        finding.ref.key: finding
+        for finding in of_halt
+        if finding.kind not in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+    }
+    carried = []
+    for finding in findings:
+        silent = finding.kind in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+        if silent and finding.ref.key in held:
+            why = f"not readable now ({finding.cause}): taken to be as it was when the halt opened"
+            carried.append(replace(held[finding.ref.key], carried=True, detail=why))
+        else:
+            carried.append(finding)
+    return carried

@@ -1,0 +1,233 @@
+"""What differs between two canonical bodies, path by path, and who is known to write there.
+
+Rules:
+- A path that a policy rule ignores is IGNORED, and the change keeps the rule's name. This beats everything.
+- A path that a policy rule watches is CONFIGURATION, even where Azure writes it.
+- A path that Azure writes itself is PLATFORM: by the table of its type, or by ARM's own names (`WRITTEN_BY_ARM`).
+- Everything else is CONFIGURATION: what nobody vouched for counts.
+- Lists with an identity on both sides are compared by it, so that reordering is no change; others by index, after what
+  is equal at their beginnings and ends.
+- What appears or disappears is one change; parts of it that are of another class are changes of their own.
+- `apply(before, diff(before, after))` is exactly `after`, and two bodies have one fingerprint exactly where `diff` is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+from driftguard.flow.canonical import USER_NAMED, is_resource_id
+from driftguard.flow.identity import element_steps, identity_key, identity_of
+from driftguard.flow.path import Element, Path, PatternSet, Step, path_order
+from driftguard.flow.reading import Json
+
+# Written by ARM or by every resource provider, at any depth; source: github Azure/azure-resource-manager-rpc,
+# async-api-reference.md (provisioningState), common-api-contracts.md (systemData).
+WRITTEN_BY_ARM = frozenset({"provisioningstate", "systemdata"})
+
+
+class Missing(Enum):
+    """The type of MISSING."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands for "not there", where None is a value of a list."""
+
+
+class ChangeClass(StrEnum):
+    """Whether a change counts; the words are part of the evidence."""
+
+    CONFIGURATION = "configuration"
+    PLATFORM = "platform"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. A side that is not there is MISSING. `rule` says which rule decided on the class, where one did."""
+
+    path: Path
+    before: Json
+    after: Json
+    kind: ChangeClass
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
+class PathRules:
+    """What is known of the paths of one resource; each pattern's tag is the text that a change shows as its rule."""
+
+    platform: PatternSet = PatternSet()
+    ignore: PatternSet = PatternSet()
+    watch: PatternSet = PatternSet()
+
+    def classify(self, path: Path) -> tuple[ChangeClass, str | None]:
+        """The class of a change at this path, and the rule that decided, if any."""
+        if (rule := self.ignore.find(path)) is not None:
+            return ChangeClass.IGNORED, rule
+        if (rule := self.watch.find(path)) is not None:
+            return ChangeClass.CONFIGURATION, rule
+        if (rule := self.platform.find(path) or _written_by_arm(path)) is not None:
+            return ChangeClass.PLATFORM, rule
+        return ChangeClass.CONFIGURATION, None
+
+
+def _written_by_arm(path: Path) -> str | None:
+    for step in path:
+        name = step.lower() if isinstance(step, str) else ""
+        if name in USER_NAMED:  # a tag called provisioningState is a person's
+            return None
+        if name in WRITTEN_BY_ARM:
+            return f"{step} is written by Azure Resource Manager"
+    return None
+
+
+def diff(before: Json, after: Json, rules: PathRules | None = None) -> tuple[Change, ...]:
+    """The differences of two canonical bodies, sorted by path; by default only ARM's own names are known as platform."""
+    comparing = _Comparing(rules or PathRules())
+    comparing.values((), before, after)
+    return tuple(sorted(comparing.changes, key=lambda change: path_order(change.path)))
+
+
+Emit = Callable[[Path, Json, ChangeClass, str | None], None]
+
+
+class _Comparing:
+    """One walk over two bodies."""
+
+    def __init__(self, rules: PathRules) -> None:
+        self._rules = rules
+        self.changes: list[Change] = []
+
+    def values(self, path: Path, before: Json, after: Json) -> None:
+        if before is after:
+            return
+        if isinstance(before, dict) and isinstance(after, dict):
+            self._objects(path, before, after)
+        elif isinstance(before, list) and isinstance(after, list):
+            self._lists(path, before, after)
+        elif before is MISSING:
+            self._one_side(path, after, self._appeared)
+        elif after is MISSING:
+            self._one_side(path, before, self._disappeared)
+        elif not same(before, after):
+            self._replaced(path, before, after)
+
+    def _objects(self, path: Path, before: dict[str, Json], after: dict[str, Json]) -> None:
+        for key, value in before.items():
+            self.values((*path, key), value, after.get(key, MISSING))
+        for key in after.keys() - before.keys():
+            self.values((*path, key), MISSING, after[key])
+
+    def _lists(self, path: Path, before: list[Json], after: list[Json]) -> None:
+        key = identity_key(_list_name(path), before, after)
+        if key is None:
+            self._by_index(path, before, after)
+        else:
+            self._by_identity(path, key, before, after)
+
+    def _by_identity(self, path: Path, key: str, before: list[Json], after: list[Json]) -> None:
+        old, new = _by(key, before), _by(key, after)
+        for folded in old.keys() | new.keys():
+            item = old[folded] if folded in old else new[folded]
+            step = Element(key, str(item[key]))
+            self.values((*path, step), old.get(folded, MISSING), new.get(folded, MISSING))
+
+    def _by_index(self, path: Path, before: list[Json], after: list[Json]) -> None:
+        shorter = min(len(before), len(after))
+        start = next((i for i in range(shorter) if not same(before[i], after[i])), shorter)
+        rest = shorter - start
+        end = next((i for i in range(rest) if not same(before[-1 - i], after[-1 - i])), rest)
+        for index in range(start, max(len(before), len(after)) - end):
+            old = before[index] if index < len(before) - end else MISSING
+            new = after[index] if index < len(after) - end else MISSING
+            self.values((*path, index), old, new)
+
+    def _replaced(self, path: Path, before: Json, after: Json) -> None:
+        kind, rule = self._rules.classify(path)
+        for leaf in (*_leaves(path, before), *_leaves(path, after)):
+            if kind is ChangeClass.PLATFORM:  # a watched part of what is replaced makes all of it count
+                kind, rule = self._rules.classify(leaf)
+        self.changes.append(Change(path, before, after, kind, rule))
+
+    def _appeared(self, path: Path, value: Json, kind: ChangeClass, rule: str | None) -> None:
+        self.changes.append(Change(path, MISSING, value, kind, rule))
+
+    def _disappeared(self, path: Path, value: Json, kind: ChangeClass, rule: str | None) -> None:
+        self.changes.append(Change(path, value, MISSING, kind, rule))
+
+    def _one_side(self, path: Path, value: Json, emit: Emit) -> None:
+        """What stands on one side only: a list element by element, anything else as one change of its own class."""
+        if isinstance(value, list) and value and isinstance(path[-1], str):
+            for step, item in element_steps(_list_name(path), value):
+                self._one_side((*path, step), item, emit)
+            return
+        kind, rule = self._rules.classify(path)
+        own_part = self._of_class(kind, path, value, emit)
+        if own_part != {} or exists_when_empty(path[-1]):
+            emit(path, own_part, kind, rule)
+
+    def _of_class(self, kind: ChangeClass, path: Path, value: Json, emit: Emit) -> Json:
+        """The value without the properties of another class, which become changes of their own."""
+        if isinstance(value, list):
+            steps = element_steps(_list_name(path), value)
+            return [self._of_class(kind, (*path, step), item, emit) for step, item in steps]
+        if not isinstance(value, dict):
+            return value
+        own_part = {}
+        for key, item in value.items():
+            below = (*path, key)
+            if self._rules.classify(below)[0] is not kind and not _is_identity(path, key):
+                self._one_side(below, item, emit)
+                continue
+            own_item = self._of_class(kind, below, item, emit)
+            if own_item != {} or exists_when_empty(key):
+                own_part[key] = own_item
+        return own_part
+
+
+def same(before: Json, after: Json) -> bool:
+    """Whether two canonical values are the same JSON: 1 and true differ, NaN equals NaN."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(same(value, after[key]) for key, value in before.items())
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(same, before, after))
+    return bool(before == after or (before != before and after != after))
+
+
+def exists_when_empty(step: Step) -> bool:
+    """Whether an empty object at this step says something: a list element does, and a named resource id does."""
+    return not isinstance(step, str) or is_resource_id(step.lower())
+
+
+def _is_identity(path: Path, key: str) -> bool:
+    return bool(path) and isinstance(path[-1], Element) and path[-1].key == key
+
+
+def _by(key: str, items: list[Json]) -> dict[str, Json]:
+    return {(identity_of(item, key) or "").lower(): item for item in items}
+
+
+def _list_name(path: Path) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
+
+
+def _leaves(path: Path, value: Json) -> Iterator[Path]:
+    """The paths of all values below, none for a plain value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*path, key)
+            yield from _leaves((*path, key), item)
+    elif isinstance(value, list):
+        for step, item in element_steps(_list_name(path), value):
+            yield (*path, step)
+            yield from _leaves((*path, step), item)

@@ -1,0 +1,139 @@
+"""Who may decide on a halt, and what a decision must say.
+
+Rules:
+- A reviewer is neither the author of the change nor the one who started the run, compared by object id, user name, app id
+  and the policy's identities (all accounts of one person count as that person).
+- Author unknown: refused, needs a second reviewer (default), or allowed, as the policy says.
+- A second reviewer is another person than the first, and takes the same decision.
+- A reason is required. Keep names where the change is, or will be, in the code when it is confirmed.
+- Waive is for what cannot be read or does not settle, and names the resources. Overwrite, or keep, of a halt that also holds
+  such resources names them too; overwriting a resource that an earlier decision kept needs it named.
+- A decision is bound to the halt's digest and to the evidence version that was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from driftguard.errors import NotAllowed, WrongUse
+from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.halt import Decision
+
+UNREAD = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+Identities = Mapping[str, Sequence[str]]
+_LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, by whichever ids are known. `asserted`: nobody proved the name (in process, without a service)."""
+
+    name: str = ""
+    object_id: str = ""
+    app_id: str = ""
+    asserted: bool = False
+
+    def accounts(self, identities: Identities) -> frozenset[str]:
+        """All names that this person is known by, lower case."""
+        own = {text.lower() for text in (self.name, self.object_id, self.app_id) if text}
+        for person, accounts in identities.items():
+            known = {person.lower(), *(account.lower() for account in accounts)}
+            if known & own:
+                own |= known
+        return frozenset(own)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"name": self.name, "object_id": self.object_id, "app_id": self.app_id, "asserted": self.asserted}
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> Person:
+        """The inverse of `to_dict`."""
+        return Person(stored["name"], stored["object_id"], stored["app_id"], stored["asserted"])
+
+
+def same_person(one: Person, other: Person, identities: Identities) -> bool:
+    """Whether the two are known to be one person."""
+    return bool(one.accounts(identities) & other.accounts(identities))
+
+
+def authors_of(findings: Iterable[Finding]) -> tuple[list[Person], bool]:
+    """The known authors of the findings' changes, and whether any change has no known author.
+
+    What could not be read has no author, and needs none.
+    """
+    authors: list[Person] = []
+    unknown = False
+    for finding in findings:
+        if finding.kind in UNREAD:
+            continue
+        writers = finding.attribution.writers if finding.attribution else ()
+        named = [Person(event.caller, event.object_id) for event in writers if event.caller or event.object_id]
+        unknown = unknown or not named
+        authors.extend(person for person in named if person not in authors)
+    return authors, unknown
+
+
+def require_four_eyes(
+    reviewer: Person, *, authors: Iterable[Person], starter: Person | None, identities: Identities
+) -> None:
+    """Raises NotAllowed where the reviewer made the change or started the run."""
+    if not reviewer.name and not reviewer.object_id:
+        raise NotAllowed("a decision needs somebody who takes it", "say who you are: --as NAME")
+    if any(same_person(reviewer, author, identities) for author in authors):
+        raise NotAllowed(
+            f"{reviewer.name} made this change and may not decide on it", "ask another reviewer (four eyes)"
+        )
+    if starter is not None and same_person(reviewer, starter, identities):
+        raise NotAllowed(
+            f"{reviewer.name} started the halted run and may not decide on it", "ask another reviewer (four eyes)"
+        )
+
+
+def needs_second(author_unknown: bool, rule: str) -> bool:
+    """Whether a second reviewer is needed. `rule` is the policy's `unknown_author`. Raises NotAllowed for `refuse`."""
+    if not author_unknown or rule == "allow":
+        return False
+    if rule == "refuse":
+        raise NotAllowed(
+            "the author of the change is not known, and the policy refuses a decision without one",
+            "wait for the attribution to arrive, then check again; or set `unknown_author: second_reviewer`",
+        )
+    return True
+
+
+def require_reason(reason: str) -> str:
+    """The reason, trimmed. Raises WrongUse for none, or one that is too long."""
+    text = reason.strip()
+    if not text or len(text) > _LONGEST_REASON:
+        raise WrongUse("a decision needs a reason of at most 2000 characters", "add --reason TEXT")
+    return text
+
+
+def require_named(decision: Decision, findings: Sequence[Finding], kept: Iterable[str], named: Iterable[str]) -> None:
+    """Checks that a decision fits the findings and names the resources it must name.
+
+    `kept` are the keys that an earlier decision kept, `named` the keys that the reviewer named. Raises NotAllowed.
+    """
+    unread = {finding.ref.key for finding in findings if finding.kind in UNREAD}
+    readable = [finding for finding in findings if finding.kind not in UNREAD]
+    if decision is Decision.STOP:
+        return
+    if decision is Decision.WAIVE and readable:
+        raise NotAllowed(
+            "waive is only for what could not be read, and this halt holds changes",
+            "decide overwrite or keep, and name the unreadable resources with --resource",
+        )
+    if decision is not Decision.WAIVE and not readable:
+        raise NotAllowed("nothing here was read, so there is nothing to overwrite or keep", "decide waive or stop")
+    needed = set(unread)
+    if decision is Decision.OVERWRITE:
+        needed |= set(kept) & {finding.ref.key for finding in readable}
+    missing = sorted(needed - set(named))
+    if missing:
+        raise NotAllowed(
+            f"{decision} must name what it passes over: {', '.join(missing)}",
+            "repeat the command with " + " ".join(f"--resource {key}" for key in missing),
+        )

@@ -1,0 +1,234 @@
+"""Swaps a job's baseline: what record, a retry of what was pending, and an accepted proposal do alike.
+
+Rules:
+- The new set gets the next generation, and is written before the job's row names it; the old one stays as it is.
+- What is held keeps its old snapshot. Where a kept change was reverted, the new snapshot is the live state with the kept
+  values put back: so the next check finds exactly the reverted paths, until a person decides on them.
+- The halt under which the run was cleared ends here: resolved where everything became as decided, else superseded by a new
+  halt for what did not. It waits where a resource that it is about is pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from driftguard.flow.canonical import canonical, fingerprint
+from driftguard.flow.check import Finding, FindingKind, Side
+from driftguard.flow.decide import Action, Judged
+from driftguard.flow.diff import diff
+from driftguard.flow.halt import Decision, Event, State
+from driftguard.flow.moment import to_text
+from driftguard.flow.patch import apply
+from driftguard.flow.path import Path
+from driftguard.flow.policy import Policy
+from driftguard.flow.record import Baseline, Entry, Fate, Provenance, Snapshot, Traces, fate_of
+from driftguard.guard import halt_file, halting
+from driftguard.guard.blobs import load_baseline, put_json, put_pack
+from driftguard.guard.context import Guard
+from driftguard.guard.observe import Observer, Seen
+from driftguard.guard.rows import HaltRow
+from driftguard.guard.work import Work
+
+_GOOD = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.MOVED, FindingKind.MOVED_BY_JOB, FindingKind.UNRECORDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What becomes of one resource. `held` is the finding that a halt holds (HELD, REVERTED), `expected` the kept state."""
+
+    seen: Seen
+    fate: Fate
+    held: Finding | None = None
+    expected: Snapshot | None = None
+    proven: bool = False
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A swap of the baseline: who did it, for what, and how it became accepted."""
+
+    taken: Sequence[Taken]
+    provenance: Provenance
+    by: str
+    run: str | None
+    ticket: str | None
+    record: str
+
+
+def judge_fate(
+    seen: Seen, *, named: bool, recorded: bool, foreign: bool, halt: HaltRow | None, held: halt_file.HaltFile | None,
+    observer: Observer, policy: Policy, proven: bool,
+) -> Taken:
+    """What a record does with one resource, given what the halt under which the run was cleared says of it."""
+    found = seen.finding
+    of_halt = next((one for one in held.findings if _is_about(one, found.ref.key)), None) if held else None
+    decision = _decision_in_force(halt)
+    bad = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found)
+    reverted = of_halt is not None and decision is Decision.KEEP and _is_reverted(of_halt, found)
+    traces = Traces(
+        found=found.kind in _GOOD,
+        gone=found.kind is FindingKind.GONE,
+        settled=found.kind is not FindingKind.IN_FLIGHT,
+        named=named,
+        recorded=recorded,
+        # Somebody wrote, and yet nothing of the configuration differs: there is nothing to hold.
+        foreign_write=foreign and (bool(found.configuration) or found.kind is FindingKind.GONE),
+        decided_badly=bad,
+        reverted=reverted,
+    )
+    fate = fate_of(traces)
+    if fate is Fate.HELD:
+        return Taken(seen, fate, held=found, proven=proven)
+    if fate is Fate.REVERTED and of_halt is not None and held is not None:
+        return _reverted(seen, of_halt, held.live.get(found.ref.key), observer)
+    return Taken(seen, fate, proven=proven)
+
+
+def swap(
+    guard: Guard, work: Work, change: Swap, occasion: halting.Occasion, old: Mapping[str, Entry] | None = None
+) -> HaltRow | None:
+    """Give the job its next baseline within this transaction; the new halt where something is held.
+
+    `old` are the entries that the change applies to, by default those of the present baseline.
+    """
+    job = work.job
+    if old is None:
+        old = load_baseline(guard.store, job.baseline).entries if job.baseline else {}
+    entries = _new_entries(guard, job.name, change, old)
+    job.generation += 1
+    baseline = Baseline(job.name, job.generation, work.now, change.by, change.run, change.ticket, entries)
+    job.baseline = f"{job.name}/baseline/{job.generation:06d}-{change.record}"
+    job.baseline_at = to_text(work.now)
+    put_json(guard.store, job.baseline, baseline.to_dict())
+    work.log(
+        "recorded",
+        generation=job.generation,
+        record=change.record,
+        resources=len(entries),
+        provenance=str(change.provenance),
+        by=change.by,
+        run=change.run,
+    )
+    held = [item for item in change.taken if item.held is not None]
+    if not held:
+        return None
+    judged = [Judged(item.held, Action.HALT, str(item.fate)) for item in held if item.held]
+    seen = [Seen(item.held, item.seen.live) for item in held if item.held]
+    cause = "reverted" if any(item.fate is Fate.REVERTED for item in held) else "held at record"
+    return halting.open_halt(guard, work, seen, judged, occasion, cause)
+
+
+def end_halt(guard: Guard, work: Work, halt: HaltRow | None, taken: Sequence[Taken], new: HaltRow | None) -> None:
+    """Close the halt under which the run was cleared, where everything that it is about became as decided."""
+    if halt is None or halt.final or new is not None:
+        return  # a new halt has superseded it already
+    about = halt_file.load(guard.store, halt.findings).findings
+    waiting = [item for item in taken if item.fate is Fate.PENDING]
+    if any(_is_about(one, item.seen.finding.ref.key) for one in about for item in waiting):
+        return
+    if halt.state in (State.IN_USE, State.KEPT_CONFIRMED):
+        why = "the manual change was overwritten, as decided" if halt.decided is Decision.OVERWRITE else ""
+        why = why or ("the kept change survived the update" if halt.decided is Decision.KEEP else "readable again")
+        halting.resolve(guard, work, halt, Event.RECORDED_GOOD, why)
+
+
+def _new_entries(guard: Guard, job: str, change: Swap, old: Mapping[str, Entry]) -> dict[str, Entry]:
+    entries = dict(old)
+    stored: list[Snapshot] = []
+    pack = f"{job}/pack/{change.record}"
+    for item in change.taken:
+        found = item.seen.finding
+        snapshot = item.expected if item.fate is Fate.REVERTED else item.seen.live
+        if item.fate is Fate.RETIRED or (item.fate is Fate.REVERTED and snapshot is None):
+            entries.pop(found.ref.key, None)
+        elif item.fate in (Fate.RECORDED, Fate.REVERTED):
+            provenance = Provenance.KEPT if item.fate is Fate.REVERTED else change.provenance
+            entries[found.ref.key] = _entry(item, snapshot, pack, len(stored), old, provenance)
+            if snapshot is not None:
+                stored.append(snapshot)
+    if stored:
+        put_pack(guard.store, pack, stored)
+    return entries
+
+
+def _entry(
+    item: Taken, snapshot: Snapshot | None, pack: str, line: int, old: Mapping[str, Entry], provenance: Provenance
+) -> Entry:
+    """The entry of a recorded resource; where the state is as it was, the old body with the new reading's ETag and time."""
+    if snapshot is not None:
+        return Entry.of(snapshot, pack=pack, line=line, provenance=provenance, proven=item.proven)
+    found = item.seen.finding
+    before = old[found.ref.key]
+    return replace(
+        before,
+        etags=found.after.etags,
+        at=found.after.at or before.at,
+        request_id=found.after.request_id,
+        correlation_id=found.after.correlation_id,
+        provenance=provenance,
+        # A state that nobody changed is proven as it was proven before.
+        proven=before.proven or item.proven,
+    )
+
+
+def side_of(snapshot: Snapshot) -> Side:
+    """A snapshot as one side of a comparison."""
+    return Side(snapshot.etags, snapshot.api_version, snapshot.at, snapshot.request_id, snapshot.correlation_id)
+
+
+def _decision_in_force(halt: HaltRow | None) -> Decision | None:
+    return halt.decided if halt else None
+
+
+def _is_about(finding: Finding, key: str) -> bool:
+    """Whether a halt's finding is about the resource, by itself or through its missing resource group."""
+    return finding.ref.key == key or key in {covered.lower() for covered in finding.covers}
+
+
+def _still_there(of_halt: Finding, now: Finding) -> bool:
+    """Whether a change that was to be overwritten is in place after the run."""
+    if of_halt.kind is FindingKind.GONE:
+        return now.kind is FindingKind.GONE
+    if of_halt.kind in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB):
+        present = [(change.path, change.after) for change in now.configuration]
+        return any((change.path, change.after) in present for change in of_halt.configuration)
+    return False
+
+
+def _is_reverted(of_halt: Finding, now: Finding) -> bool:
+    """Whether a change that was to be kept is no longer in place."""
+    if of_halt.kind is FindingKind.GONE:
+        return now.kind is not FindingKind.GONE
+    if of_halt.kind in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB):
+        present = [(change.path, change.after) for change in now.configuration]
+        return any((change.path, change.after) not in present for change in of_halt.configuration)
+    return False
+
+
+def _reverted(seen: Seen, of_halt: Finding, kept: Snapshot | None, observer: Observer) -> Taken:
+    found = seen.finding
+    live = seen.live or observer.as_recorded(found.ref.key)
+    if kept is None or live is None:
+        detail = "its deletion was kept, and this run made it again"
+        if found.kind is FindingKind.GONE:
+            detail = "its change was kept, and it is gone after this run"
+            return Taken(seen, Fate.HELD, held=replace(found, detail=detail))
+        again = replace(found, kind=FindingKind.UNMANAGED, detail=detail)
+        return Taken(seen, Fate.REVERTED, held=again)
+    expected = _with_kept_values(live, kept, [change.path for change in of_halt.configuration], observer)
+    difference = observer.difference(found.ref, expected, live)
+    return Taken(replace(seen, live=live), Fate.REVERTED, held=difference, expected=expected)
+
+
+def _with_kept_values(live: Snapshot, kept: Snapshot, paths: Sequence[Path], observer: Observer) -> Snapshot:
+    """The live state with the kept change put back: what should be there."""
+    now, then = canonical(live.body, live.ref.type), canonical(kept.body, live.ref.type)
+    back = [change for change in diff(now, then, observer.rules_of(live.ref)) if _touches(change.path, paths)]
+    body = apply(now, tuple(back))
+    return replace(live, body=body, fingerprint=fingerprint(canonical(body, live.ref.type)))
+
+
+def _touches(path: Path, kept: Sequence[Path]) -> bool:
+    """Whether the path is one of the kept ones, lies below one, or holds one."""
+    return any(path[: len(one)] == one or one[: len(path)] == path for one in kept)

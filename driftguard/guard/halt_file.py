@@ -1,0 +1,119 @@
+"""What a halt is about, as a blob beside it: its findings, and the live snapshot of each resource.
+
+A later check carries findings over from here, a decision finds the authors here, and a record learns from here whether the
+manual change is still in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from driftguard.flow.attribute import Actor, Attribution, Event
+from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.diff import MISSING, Change, ChangeClass
+from driftguard.flow.moment import from_text, to_text
+from driftguard.flow.path import format_path, parse_path
+from driftguard.flow.ports import Store
+from driftguard.flow.reading import Cause
+from driftguard.flow.record import Snapshot
+from driftguard.flow.resource import ResourceRef
+from driftguard.guard.blobs import get_json, put_json
+from driftguard.guard.observe import Seen
+
+
+@dataclass(frozen=True)
+class HaltFile:
+    """The findings of a halt, and the live snapshots by key."""
+
+    findings: tuple[Finding, ...]
+    live: dict[str, Snapshot]
+
+
+def save(store: Store, key: str, seen: Sequence[Seen]) -> None:
+    """Write the findings once; a blob that is there already says the same."""
+    put_json(store, key, [_to_json(item) for item in seen])
+
+
+def load(store: Store, key: str) -> HaltFile:
+    """The findings of a halt. Raises StoreUnavailable where they are lost."""
+    stored = get_json(store, key)
+    live = {item["ref"][3]: Snapshot.from_dict(item["live"]) for item in stored if item["live"]}
+    return HaltFile(tuple(_from_json(item) for item in stored), live)
+
+
+def _to_json(seen: Seen) -> dict[str, Any]:
+    finding = seen.finding
+    ref = finding.ref
+    return {
+        "ref": [ref.kind, ref.cloud, ref.tenant, ref.key, ref.type, ref.id],
+        "kind": str(finding.kind),
+        "cause": str(finding.cause) if finding.cause else None,
+        "detail": finding.detail,
+        "fingerprint": finding.fingerprint,
+        "covers": list(finding.covers),
+        "other_job": finding.other_job,
+        "lasting": finding.lasting,
+        "changes": [_change_to_json(change) for change in finding.changes],
+        "attribution": _attribution_to_json(finding.attribution),
+        "live": seen.live.to_dict() if seen.live else None,
+    }
+
+
+def _from_json(stored: dict[str, Any]) -> Finding:
+    return Finding(
+        ResourceRef(*stored["ref"]),
+        FindingKind(stored["kind"]),
+        changes=tuple(_change_from_json(change) for change in stored["changes"]),
+        cause=Cause(stored["cause"]) if stored["cause"] else None,
+        detail=stored["detail"],
+        fingerprint=stored["fingerprint"],
+        covers=tuple(stored["covers"]),
+        other_job=stored["other_job"],
+        lasting=stored["lasting"],
+        attribution=_attribution_from_json(stored["attribution"]),
+    )
+
+
+def _change_to_json(change: Change) -> dict[str, Any]:
+    sides = {"before": change.before, "after": change.after}
+    present = {side: value for side, value in sides.items() if value is not MISSING}
+    return {"path": format_path(change.path), "class": str(change.kind), "rule": change.rule, **present}
+
+
+def _change_from_json(stored: dict[str, Any]) -> Change:
+    return Change(
+        parse_path(stored["path"]),
+        stored.get("before", MISSING),
+        stored.get("after", MISSING),
+        ChangeClass(stored["class"]),
+        stored["rule"],
+    )
+
+
+def _attribution_to_json(found: Attribution | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    fields = ("actor", "sure", "who", "object_id", "app_id", "client", "operation", "correlation_id", "proven", "why")
+    told: dict[str, Any] = {name: getattr(found, name) for name in fields}
+    told["at"] = to_text(found.at) if found.at else None
+    told["bracket"] = [to_text(moment) for moment in found.bracket]
+    told["writers"] = [_event_to_json(event) for event in found.writers]
+    return told
+
+
+def _attribution_from_json(stored: dict[str, Any] | None) -> Attribution | None:
+    if stored is None:
+        return None
+    fields = dict(stored)
+    fields["actor"] = Actor(fields["actor"])
+    fields["at"] = from_text(fields["at"]) if fields["at"] else None
+    fields["bracket"] = tuple(from_text(moment) for moment in fields["bracket"])
+    fields["writers"] = tuple(Event(**{**event, "at": from_text(event["at"])}) for event in fields["writers"])
+    return Attribution(**fields)
+
+
+def _event_to_json(event: Event) -> dict[str, Any]:
+    names = Event.__slots__
+    return {name: getattr(event, name) for name in names} | {"at": to_text(event.at)}

@@ -1,0 +1,277 @@
+"""Opens, meets and closes halts within one transaction; used by check, record and what is retried.
+
+Rules:
+- Evidence and findings are written create-only before the halt's row says that they exist. A crash in between leaves blobs
+  that the next one adopts: the halt's id is made from the difference, so it is the same halt.
+- A halt, its note and its entry in the ledger commit together with the job.
+- A difference that changed supersedes the halt, and the new one shows what had been decided.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from driftguard.errors import StoreUnavailable
+from driftguard.flow.decide import Action, Judged
+from driftguard.flow.diff import MISSING
+from driftguard.flow.evidence import Coverage, Document, build_evidence, digest_of, to_bytes
+from driftguard.flow.halt import Decision, Event, State, difference_digest, halt_id, transition
+from driftguard.flow.moment import from_text, to_text
+from driftguard.flow.path import format_path
+from driftguard.flow.policy import Policy
+from driftguard.flow.review import Person, authors_of
+from driftguard.guard import halt_file
+from driftguard.guard.context import Guard
+from driftguard.guard.observe import Seen
+from driftguard.guard.rows import HaltRow
+from driftguard.guard.work import Work
+
+_SUMMARY_RESOURCES = 20
+_SUMMARY_CHANGES = 8
+_SUMMARY_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """For whom a halt opens: the run, its ticket, who started it, and what was read."""
+
+    run: str | None
+    stage: str | None
+    ticket: str | None
+    started_by: Person | None
+    coverage: Coverage
+    policy: Policy
+
+
+def age(work: Work, *, settling: bool) -> None:
+    """Apply what time did: a lease that ended, a decision whose time passed. `settling`: a record still waits for resources."""
+    lease = work.job.lease
+    if lease and from_text(lease.until) <= work.now:
+        work.job.lease = None
+        work.log("lease ended", clearance=lease.clearance, run=lease.run)
+    halt = work.current()
+    if halt is None:
+        return
+    if halt.state is State.IN_USE and work.job.lease is None and not settling:
+        end_lease(work, halt)
+    if halt.expires_at and from_text(halt.expires_at) <= work.now:
+        expired = transition(halt.state, Event.TIME_PASSED)
+        if expired is not halt.state:
+            close(work, halt, expired, "the decision was not used within its time")
+            work.save_halt(halt)
+
+
+def end_lease(work: Work, halt: HaltRow) -> None:
+    """Put a halt in use back to where it stood before the lease."""
+    halt.state = transition(halt.state, Event.LEASE_ENDED, before=halt.state_before)
+    halt.state_before = None
+    work.save_halt(halt)
+
+
+def open_halt(
+    guard: Guard, work: Work, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion, cause: str
+) -> HaltRow:
+    """A new halt for what `judged` halts, or the one that is there for exactly this; the open one is superseded by it."""
+    halting = [item.finding for item in judged if item.action is Action.HALT]
+    digest = difference_digest(halting)
+    earlier = work.current()
+    if earlier is not None:
+        supersede(work, earlier, guard)
+    attempt = _next_attempt(work, digest)
+    identity = halt_id(work.job.name, work.job.generation, digest, attempt)
+    work.job.halts += 1
+    halt = HaltRow(
+        id=identity,
+        job=work.job.name,
+        generation=work.job.generation,
+        digest=digest,
+        attempt=attempt,
+        state=State.OPEN,
+        opened_at=to_text(work.now),
+        cause=cause,
+        run=occasion.run,
+        ticket=occasion.ticket,
+        started_by=occasion.started_by.to_dict() if occasion.started_by else None,
+        findings="",
+        evidence=0,
+        evidence_digest="",
+        summary=[],
+        number=work.job.halts,
+        earlier=_earlier(guard, earlier),
+    )
+    tell_evidence(guard, work, halt, seen, judged, occasion)
+    work.log("halted", halt=halt.id, digest=digest, evidence=halt.evidence_digest, run=occasion.run, cause=cause)
+    work.tell(halt, "halted", list(guard.targets))
+    return halt
+
+
+def amend(
+    guard: Guard, work: Work, halt: HaltRow, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion
+) -> bool:
+    """A new version of the evidence where more is known of the authors than before; whether there is one."""
+    known = halt_file.load(guard.store, halt.findings).findings
+    now = [item.finding for item in judged if item.action is Action.HALT]
+    before, after = {p.name or p.object_id for p in authors_of(known)[0]}, {
+        p.name or p.object_id for p in authors_of(now)[0]
+    }
+    if not after - before:
+        return False
+    tell_evidence(guard, work, halt, seen, judged, occasion)
+    work.log("evidence amended", halt=halt.id, version=halt.evidence, evidence=halt.evidence_digest)
+    work.tell(halt, f"amended-{halt.evidence}", list(guard.targets))
+    return True
+
+
+def tell_evidence(
+    guard: Guard, work: Work, halt: HaltRow, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion
+) -> None:
+    """Write the next version of the evidence and of the findings, and let the halt's row name them."""
+    version = halt.evidence + 1
+    halting = {item.finding.ref.key: item.finding for item in judged if item.action is Action.HALT}
+    document = build_evidence(_facts(guard, halt, version, occasion), judged, occasion.coverage)
+    stored = _write_once(guard, evidence_key(halt.job, halt.id, version), document)
+    halt.findings = f"{halt.job}/halts/{halt.id}/{version}"
+    by_key = {item.finding.ref.key: item for item in seen}
+    held = [Seen(finding, by_key[key].live if key in by_key else None) for key, finding in halting.items()]
+    halt_file.save(guard.store, halt.findings, held)
+    halt.evidence, halt.evidence_digest = version, stored["digest"]
+    findings = list(halting.values())
+    halt.summary = _summary([item for item in judged if item.action is Action.HALT])
+    halt.author_unknown = authors_of(findings)[1]
+    named = [item["who"] for item in halt.summary if item["who"]]
+    halt.actor = named[0] if named else ""
+
+
+def supersede(work: Work, halt: HaltRow, guard: Guard) -> None:
+    """Close a halt whose difference changed."""
+    close(work, halt, transition(halt.state, Event.CHANGED), "the difference changed: another halt stands for it")
+    tell_closed(guard, work, halt)
+
+
+def resolve(guard: Guard, work: Work, halt: HaltRow, event: Event, why: str) -> None:
+    """Close a halt whose difference is gone, explained, or was dealt with as decided."""
+    state = transition(halt.state, event)
+    if state is halt.state:
+        return
+    close(work, halt, state, why)
+    tell_closed(guard, work, halt)
+
+
+def close(work: Work, halt: HaltRow, state: State, why: str) -> None:
+    """Give the halt its final state, with the reason."""
+    halt.state, halt.state_before = state, None
+    halt.closed_at, halt.closed_because = to_text(work.now), why
+    work.log(str(state), halt=halt.id, why=why)
+    work.save_halt(halt)
+
+
+def tell_closed(guard: Guard, work: Work, halt: HaltRow) -> None:
+    """Put the closing note into the outbox."""
+    work.tell(halt, "resolved", list(guard.targets))
+
+
+def decision_expires(work: Work, holds: timedelta) -> str:
+    """Until when a decision taken now holds."""
+    return to_text(work.now + holds)
+
+
+def evidence_key(job: str, halt: str, version: int) -> str:
+    """The blob of one version of a halt's evidence."""
+    return f"{job}/evidence/{halt}/{version:04d}"
+
+
+def load_evidence(guard: Guard, halt: HaltRow, version: int | None = None) -> bytes:
+    """A version of the evidence (the latest by default), as it was written. Raises StoreUnavailable where it is lost."""
+    key = evidence_key(halt.job, halt.id, version or halt.evidence)
+    data = guard.store.read(key)
+    if data is None:
+        raise StoreUnavailable(f"the store has lost {key}", "restore it from a backup")
+    return data
+
+
+def _write_once(guard: Guard, key: str, document: Document) -> Document:
+    """Write the document, or adopt the one that an earlier try, or a faster process, wrote under this key."""
+    if guard.store.put_once(key, to_bytes(document)):
+        return document
+    data = guard.store.read(key)
+    try:
+        stored = json.loads(data or b"")
+    except ValueError as error:
+        raise StoreUnavailable(f"the store holds a damaged {key}", "restore it from a backup") from error
+    if not isinstance(stored, dict) or stored.get("digest") != digest_of(stored):
+        raise StoreUnavailable(f"the evidence under {key} does not match its digest", "restore it from a backup")
+    return stored
+
+
+def _facts(guard: Guard, halt: HaltRow, version: int, occasion: Occasion) -> dict[str, Any]:
+    return {
+        "version": version,
+        "halt": {
+            "id": halt.id,
+            "digest": halt.digest,
+            "attempt": halt.attempt,
+            "opened_at": halt.opened_at,
+            "cause": halt.cause,
+            "earlier": halt.earlier,
+        },
+        "job": halt.job,
+        "generation": halt.generation,
+        "run": occasion.run,
+        "stage": occasion.stage,
+        "started_by": occasion.started_by.name if occasion.started_by else None,
+        "ticket": occasion.ticket,
+        "policy": {"source": occasion.policy.source, "digest": occasion.policy.digest},
+        "tool": {"name": "driftguard", "version": guard.version},
+    }
+
+
+def _next_attempt(work: Work, digest: str) -> int:
+    """The first attempt at this difference that is not final yet (1 for a difference never met)."""
+    attempt = 1
+    while (met := work.known_halt(halt_id(work.job.name, work.job.generation, digest, attempt))) and met.final:
+        attempt += 1
+    return attempt
+
+
+def _earlier(guard: Guard, halt: HaltRow | None) -> dict[str, Any] | None:
+    """What a superseding halt shows of the one before: its decision, and the resources that were kept."""
+    if halt is None:
+        return None
+    kept = set((halt.earlier or {}).get("kept", []))
+    if halt.decided is Decision.KEEP:
+        kept |= {finding.ref.key for finding in halt_file.load(guard.store, halt.findings).findings}
+    decision = {key: halt.decision[key] for key in ("decision", "by", "reason", "at")} if halt.decision else None
+    return {"halt": halt.id, "decision": decision, "kept": sorted(kept)}
+
+
+def _summary(items: Sequence[Judged]) -> list[dict[str, Any]]:
+    told = []
+    for item in items[:_SUMMARY_RESOURCES]:
+        finding = item.finding
+        found = finding.attribution
+        told.append(
+            {
+                "resource": finding.ref.id,
+                "finding": str(finding.kind),
+                "cause": str(finding.cause) if finding.cause else "",
+                "who": found.who if found else "",
+                "actor": str(found.actor) if found else "",
+                "client": found.client if found else "",
+                "when": to_text(found.at) if found and found.at else "",
+                "changes": [
+                    {"path": format_path(c.path), "before": _short(c.before), "after": _short(c.after)}
+                    for c in finding.configuration[:_SUMMARY_CHANGES]
+                ],
+                "more_changes": max(0, len(finding.configuration) - _SUMMARY_CHANGES),
+            }
+        )
+    return told
+
+
+def _short(value: Any) -> str:
+    text = "(none)" if value is MISSING else json.dumps(value, sort_keys=True)
+    return text if len(text) <= _SUMMARY_TEXT else text[:_SUMMARY_TEXT] + "…"

@@ -1,0 +1,107 @@
+"""Lists across jobs: open halts, due notes, which jobs have resources in a scope. Derived, and never the truth.
+
+Rules:
+- An index row is written before the row it points to: a crash between the two leaves a row that points to nothing, never a
+  halt or a note that no list knows.
+- A reader believes the job's own row; what it does not confirm is left out, and removed once it is old enough that no
+  writer can still be between the two writes.
+- `rebuild` makes every row again from the jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+
+from driftguard.errors import Conflict
+from driftguard.flow.moment import from_text, to_text
+from driftguard.flow.ports import Delete, Put, Row, Store
+from driftguard.flow.ticket import Delivery
+from driftguard.guard.rows import HALT, JOB, JOB_ROW, OUTBOX, HaltRow
+
+INDEX = "~index"
+OPEN_HALTS, DUE_NOTES, SCOPES = "open-halt", "due-note", "scope"
+_SEPARATOR = "|"
+_GRACE = timedelta(minutes=10)
+_PAGE = 1000
+
+
+def all_rows(store: Store, partition: str, kind: str) -> Iterator[Row]:
+    """Every row of a kind, page by page."""
+    after = ""
+    while page := store.list(partition, kind, after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def jobs(store: Store) -> list[str]:
+    """The names of all jobs."""
+    return [name for name in store.partitions() if not name.startswith("~") and store.get(name, JOB, JOB_ROW)]
+
+
+def add(store: Store, kind: str, names: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Note (left, right) pairs, such as (job, halt id) or (scope, job); a pair that is noted already is left as it is."""
+    for left, right in names:
+        row_id = f"{left}{_SEPARATOR}{right}"
+        if store.get(INDEX, kind, row_id) is None:
+            try:
+                store.commit(INDEX, [Put(kind, row_id, {"at": to_text(now)}, None)])
+            except Conflict:
+                continue  # somebody else noted the same pair first
+
+
+def pairs(store: Store, kind: str) -> Iterator[tuple[str, str, Row]]:
+    """The noted pairs with their rows."""
+    for row in all_rows(store, INDEX, kind):
+        left, _, right = row.id.partition(_SEPARATOR)
+        yield left, right, row
+
+
+def open_halts(store: Store, now: datetime) -> list[HaltRow]:
+    """The halts that are not final, of all jobs."""
+    found = []
+    for job, halt_id, row in pairs(store, OPEN_HALTS):
+        stored = store.get(job, HALT, halt_id)
+        halt = HaltRow.from_body(stored.body) if stored else None
+        if halt and not halt.final:
+            found.append(halt)
+        else:
+            _forget(store, row, now)
+    return found
+
+
+def due_notes(store: Store, now: datetime) -> list[tuple[str, Row]]:
+    """(job, outbox row) of every note that is not delivered, in order of id."""
+    found = []
+    for job, note_id, row in pairs(store, DUE_NOTES):
+        stored = store.get(job, OUTBOX, note_id)
+        if stored and stored.body["state"] != Delivery.DELIVERED:
+            found.append((job, stored))
+        else:
+            _forget(store, row, now)
+    return found
+
+
+def jobs_in(store: Store, scope: str) -> list[str]:
+    """The jobs that have recorded a resource in the scope (a lower-cased resource group or subscription id)."""
+    prefix = scope + _SEPARATOR
+    rows = store.list(INDEX, SCOPES, after=prefix, limit=_PAGE)
+    return [row.id.removeprefix(prefix) for row in rows if row.id.startswith(prefix)]
+
+
+def rebuild(store: Store, now: datetime, scopes_of: Callable[[str], Iterable[str]]) -> None:
+    """Make every index row again from the jobs. `scopes_of(job)` gives the scopes of the job's baseline."""
+    for job in jobs(store):
+        halts = (HaltRow.from_body(row.body) for row in all_rows(store, job, HALT))
+        add(store, OPEN_HALTS, ((job, halt.id) for halt in halts if not halt.final), now)
+        notes = all_rows(store, job, OUTBOX)
+        add(store, DUE_NOTES, ((job, row.id) for row in notes if row.body["state"] != Delivery.DELIVERED), now)
+        add(store, SCOPES, ((scope, job) for scope in scopes_of(job)), now)
+
+
+def _forget(store: Store, row: Row, now: datetime) -> None:
+    if now - from_text(row.body["at"]) > _GRACE:
+        try:
+            store.commit(INDEX, [Delete(row.kind, row.id, row.version)])
+        except Conflict:
+            return  # somebody else removed it, or noted it again

@@ -1,0 +1,249 @@
+"""What a person does to a job as a whole: list, show, release, retire, move, accept a proposal.
+
+Rules:
+- Release ends a lease: the run that holds it may do so with its clearance, anybody else as a reviewer.
+- Retire and move take resources (or all of them) out of a baseline: they need a reviewer, no open halt and no lease.
+- Move writes to the new job first: killed in between, a resource is guarded twice, never not at all.
+- A proposal becomes the baseline only if what it read is still live; it resolves the halts that it explains.
+- Whoever proposed, or made the change, does not accept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotFound, Stale, WrongUse
+from driftguard.flow.halt import Event, State
+from driftguard.flow.moment import for_people, from_text, to_text
+from driftguard.flow.record import Baseline, Entry, Provenance
+from driftguard.flow.resource import parse_ref
+from driftguard.flow.review import Person, authors_of, require_four_eyes, require_reason
+from driftguard.guard import halt_file, halting, index, pending
+from driftguard.guard.blobs import get_json, load_baseline, put_json
+from driftguard.guard.context import Guard
+from driftguard.guard.deliver import deliver_due
+from driftguard.guard.observe import Observer, scope_of
+from driftguard.guard.review import require_person_at_hand
+from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
+from driftguard.guard.work import Work, attempts
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job for people: its row, its baseline without bodies, its open halt."""
+
+    row: JobRow
+    baseline: Baseline | None
+    halt: HaltRow | None
+
+
+def list_jobs(guard: Guard) -> list[JobView]:
+    """Every job, without its baseline."""
+    views = []
+    for name in index.jobs(guard.store):
+        work = Work(guard.store, name, guard.clock.now())
+        views.append(JobView(work.job, None, work.current()))
+    return views
+
+
+def show_job(guard: Guard, name: str) -> JobView:
+    """One job. Raises NotFound."""
+    work = _existing(guard, name)
+    baseline = load_baseline(guard.store, work.job.baseline) if work.job.baseline else None
+    return JobView(work.job, baseline, work.current())
+
+
+def release(guard: Guard, name: str, *, by: Person, reason: str, clearance: str | None = None) -> JobRow:
+    """End the job's lease. Raises NotAllowed inside CI without the lease's own clearance, AlreadyFinal where there is none."""
+    if clearance is None:
+        require_person_at_hand(guard)
+        reason = require_reason(reason)
+
+    def step() -> JobRow:
+        work = _existing(guard, name)
+        lease = work.job.lease
+        if lease is None:
+            raise AlreadyFinal(f"the job {name} is not updating", "there is nothing to release")
+        if clearance is not None and lease.clearance != clearance:
+            raise Stale(f"{clearance} is not the clearance in force", "it ended, or another run holds the lease")
+        work.job.lease = None
+        work.log("released", clearance=lease.clearance, run=lease.run, by=by.name, reason=reason)
+        halt = work.current()
+        if halt and halt.state is State.IN_USE:
+            halting.end_lease(work, halt)
+        work.commit()
+        return work.job
+
+    return attempts(step)
+
+
+def retire(guard: Guard, name: str, *, by: Person, reason: str, resources: Sequence[str] = ()) -> JobRow:
+    """Take resources out of the job's baseline, or retire the whole job. Raises HaltOpen, Busy, NotFound."""
+    require_person_at_hand(guard)
+    reason = require_reason(reason)
+
+    def step() -> JobRow:
+        work = _idle(guard, name)
+        if resources:
+            _without(guard, work, resources, by, f"retired: {reason}")
+        else:
+            work.job.retired_at = to_text(work.now)
+        work.log("retired", by=by.name, reason=reason, resources=list(resources) or "the whole job")
+        work.commit()
+        return work.job
+
+    return attempts(step)
+
+
+def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources: Sequence[str]) -> JobRow:
+    """Move resources with their snapshots to another job. Raises as `retire`; run again after a crash, it completes."""
+    require_person_at_hand(guard)
+    reason = require_reason(reason)
+    if name == to or not resources:
+        raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
+    source = _idle(guard, name)
+    entries = _named_entries(guard, source, resources)
+
+    def receive() -> None:
+        work = _idle(guard, to, new=True)
+        if work.exists and work.job.tenant and work.job.tenant != source.job.tenant:
+            raise WrongUse(f"the job {to} is of another tenant", "use a job of its own for each tenant")
+        work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
+        have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+        _rebase(guard, work, {**have, **{entry.ref.key: entry for entry in entries}}, by)
+        work.log("moved in", source=name, by=by.name, reason=reason, resources=[entry.ref.key for entry in entries])
+        scopes = {scope_of(entry.ref) for entry in entries}
+        index.add(guard.store, index.SCOPES, ((scope, to) for scope in scopes), work.now)
+        work.commit()
+
+    def give() -> JobRow:
+        work = _idle(guard, name)
+        _without(guard, work, resources, by, f"moved to {to}")
+        work.log("moved out", to=to, by=by.name, reason=reason, resources=[entry.ref.key for entry in entries])
+        work.commit()
+        return work.job
+
+    attempts(receive)
+    return attempts(give)
+
+
+def proposals(guard: Guard, name: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """(job, proposal) of every proposal that waits."""
+    names = [name] if name else index.jobs(guard.store)
+    rows = [(job, row.body) for job in names for row in index.all_rows(guard.store, job, PROPOSAL)]
+    return [(job, body) for job, body in rows if body["state"] == "proposed"]
+
+
+def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -> JobRow:
+    """Make a proposal the job's baseline. Raises Stale where what it read is no longer live, NotAllowed for four eyes."""
+    require_person_at_hand(guard)
+    reason = require_reason(reason)
+
+    def step() -> JobRow:
+        work = _existing(guard, name)
+        row = guard.store.get(name, PROPOSAL, proposal)
+        if row is None:
+            raise NotFound(f"there is no proposal {proposal} of the job {name}", "see driftguard jobs proposals")
+        if row.body["state"] != "proposed":
+            raise AlreadyFinal(f"the proposal is {row.body['state']}", "record again for another one")
+        rules = guard.policy().for_job(name)
+        halting.age(work, settling=pending.is_settling(guard, work.job, rules, work.now))
+        if work.job.lease:
+            raise Busy(f"the job {name} is updating: run {work.job.lease.run}", "accept it after it has recorded")
+        _accept(guard, work, row.body, by, reason)
+        work.put_over(PROPOSAL, proposal, {**row.body, "state": "accepted", "accepted_by": by.to_dict()}, row.version)
+        work.commit()
+        return work.job
+
+    job = attempts(step)
+    deliver_due(guard, name)
+    return job
+
+
+def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: str) -> None:
+    policy = guard.policy()
+    rules = policy.for_job(work.job.name)
+    stored = get_json(guard.store, body["blob"])
+    entries = [Entry.from_dict(entry) for entry in stored["entries"]]
+    halt = work.current()
+    held = halt_file.load(guard.store, halt.findings).findings if halt else ()
+    authors = authors_of(held)[0]
+    starter = Person.from_dict(body["by"])
+    require_four_eyes(by, authors=authors, starter=starter, identities=rules.identities)
+    _require_live(guard, work, entries, stored["gone"])
+    have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+    kept = {key: entry for key, entry in have.items() if key not in stored["gone"]}
+    accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
+    _rebase(guard, work, {**kept, **accepted}, by)
+    work.job.retired_at, work.job.selectors, work.job.window = None, body["selectors"], None
+    work.log("proposal accepted", proposal=body["id"], by=by.name, reason=reason, asserted=by.asserted)
+    explained = {*accepted, *stored["gone"]}
+    if halt and all(finding.ref.key in explained for finding in held):
+        halting.resolve(guard, work, halt, Event.EXPLAINED, f"a proposal was accepted by {by.name}: {reason}")
+
+
+def _require_live(guard: Guard, work: Work, entries: Sequence[Entry], gone: Sequence[str]) -> None:
+    """What the proposal read must be what is there now."""
+    policy = guard.policy()
+    by_key = {entry.ref.key: entry for entry in entries}
+    observer = Observer(guard, work.job, policy, by_key, replace(policy.for_job(work.job.name), stability_reads=1))
+    for item in observer.observe_each(entries):
+        if item.finding.kind not in ("unchanged", "touched"):
+            raise Stale(f"{item.finding.ref.id} is {item.finding.kind} since it was proposed", "record again")
+    refs = [parse_ref(key, cloud=work.job.cloud, tenant=work.job.tenant) for key in gone]
+    for item in observer.first_readings(refs):
+        if item.finding.kind != "gone":
+            raise Stale(f"{item.finding.ref.id} is there again", "record again")
+
+
+def _existing(guard: Guard, name: str) -> Work:
+    work = Work(guard.store, name, guard.clock.now())
+    if not work.exists:
+        raise NotFound(f"there is no job {name}", "see driftguard jobs list")
+    return work
+
+
+def _idle(guard: Guard, name: str, *, new: bool = False) -> Work:
+    """The job, if no run is updating it and no halt of it is open."""
+    work = Work(guard.store, name, guard.clock.now()) if new else _existing(guard, name)
+    rules = guard.policy().for_job(name)
+    halting.age(work, settling=pending.is_settling(guard, work.job, rules, work.now))
+    if work.job.lease:
+        until = for_people(from_text(work.job.lease.until))
+        raise Busy(f"the job {name} is updating: run {work.job.lease.run} until {until}", "wait until it has recorded")
+    if work.job.open_halt:
+        raise HaltOpen(f"the halt {work.job.open_halt} of the job {name} is open", "decide on it first")
+    if work.job.pending:
+        raise Busy(f"the job {name} is settling", "wait until its record is complete")
+    return work
+
+
+def _named_entries(guard: Guard, work: Work, resources: Sequence[str]) -> list[Entry]:
+    entries = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+    keys = [parse_ref(text, cloud=work.job.cloud).key for text in resources]
+    missing = [key for key in keys if key not in entries]
+    if missing:
+        raise NotFound(f"{missing[0]} is not recorded by the job {work.job.name}", "see driftguard jobs show")
+    return [entries[key] for key in keys]
+
+
+def _without(guard: Guard, work: Work, resources: Sequence[str], by: Person, why: str) -> None:
+    gone = {entry.ref.key for entry in _named_entries(guard, work, resources)}
+    entries = load_baseline(guard.store, work.job.baseline).entries
+    left = {key: entry for key, entry in entries.items() if key not in gone}
+    if not left:
+        raise WrongUse(f"nothing would be left of the job {work.job.name}", "retire the whole job instead")
+    _rebase(guard, work, left, by)
+    work.log("taken out", by=by.name, why=why, resources=sorted(gone))
+
+
+def _rebase(guard: Guard, work: Work, entries: dict[str, Entry], by: Person) -> None:
+    """Give the job its next generation with these entries."""
+    job = work.job
+    job.generation += 1
+    baseline = Baseline(job.name, job.generation, work.now, by.name, None, None, entries)
+    job.baseline = f"{job.name}/baseline/{job.generation:06d}-{guard.new_id()}"
+    job.baseline_at, job.good_at, job.troubles = to_text(work.now), "", ""
+    put_json(guard.store, job.baseline, baseline.to_dict())

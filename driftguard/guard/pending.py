@@ -1,0 +1,253 @@
+"""What a record still waits for: resources that were not settled or not readable, and writes that a log may still tell.
+
+Rules:
+- Every verb that works on a job first tries again what is pending.
+- A settled reading is kept as the candidate. It is accepted only where a source of attribution covers the time from the
+  clearance to that reading and knows no other writer; a job's first record needs no such proof.
+- Another writer in that time holds the resource: it keeps its old snapshot, and a halt opens.
+- After `pending_limit` what is still pending halts as unreadable, so that a reviewer can waive it for one run.
+- A write between clearance and record that the log tells late holds its resource all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from driftguard.flow.attribute import Event, Events, Own, Principal, is_foreign, writers_of
+from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.evidence import Coverage
+from driftguard.flow.moment import for_people, from_text
+from driftguard.flow.policy import JobPolicy, Policy, Response
+from driftguard.flow.reading import Cause
+from driftguard.flow.record import Entry, Fate, Provenance, Snapshot
+from driftguard.flow.resource import ResourceRef
+from driftguard.flow.review import Person
+from driftguard.guard import accepting, halt_file, halting
+from driftguard.guard.blobs import get_json, load_baseline, put_json
+from driftguard.guard.context import Guard
+from driftguard.guard.observe import Observer, Seen
+from driftguard.guard.rows import HaltRow, JobRow
+from driftguard.guard.work import Work, attempts
+
+_SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+
+
+def save(guard: Guard, job: JobRow, record: str, context: dict[str, Any], taken: Sequence[accepting.Taken]) -> None:
+    """Write down what is pending after a record; an empty list clears it."""
+    items = {item.seen.finding.ref.key: _item(item.seen) for item in taken if item.fate is Fate.PENDING}
+    _store(guard, job, record, {"context": context, "items": items})
+
+
+def is_settling(guard: Guard, job: JobRow, rules: JobPolicy, now: datetime) -> bool:
+    """Whether a record still waits, within its limit."""
+    if not job.pending:
+        return False
+    since = from_text(get_json(guard.store, job.pending)["context"]["at"])
+    return now < since + timedelta(seconds=rules.pending_limit)
+
+
+def in_words(guard: Guard, job: JobRow) -> str:
+    """What is waited for, in one line."""
+    stored = get_json(guard.store, job.pending)
+    keys = sorted(stored["items"])
+    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    return f"the record of {for_people(from_text(stored['context']['at']))} waits for {keys[0]}{more}"
+
+
+def overdue(guard: Guard, job: JobRow, rules: JobPolicy) -> list[Seen]:
+    """What is pending beyond the limit, as findings that halt."""
+    if not job.pending or is_settling(guard, job, rules, guard.clock.now()):
+        return []
+    items = get_json(guard.store, job.pending)["items"].values()
+    return [Seen(_overdue(item)) for item in items]
+
+
+def catch_up(guard: Guard, name: str, policy: Policy) -> None:
+    """Try again what the job's last record left pending, and what a late log may tell of it."""
+
+    def step() -> None:
+        work = Work(guard.store, name, guard.clock.now())
+        if work.job.pending:
+            _retry(guard, work, policy)
+        elif work.job.window:
+            _late_writes(guard, work, policy)
+
+    attempts(step)
+
+
+def foreign_writers(
+    answers: Sequence[Events], ref: ResourceRef, window: tuple[datetime, datetime], own: Own
+) -> list[Event]:
+    """The events by somebody else on the resource inside the window."""
+    return [event for event in writers_of(ref, answers, window) if is_foreign(event, own)]
+
+
+def covered(answers: Sequence[Events], until: datetime) -> bool:
+    """Whether a source has told everything up to `until`."""
+    return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in answers)
+
+
+def occasion(guard: Guard, policy: Policy, context: dict[str, Any], coverage: Coverage) -> halting.Occasion:
+    """For whom a halt opens that a record made."""
+    starter = Person.from_dict(context["started_by"]) if context.get("started_by") else None
+    return halting.Occasion(context["run"], context.get("stage"), context["ticket"], starter, coverage, policy)
+
+
+def own_writing(rules: JobPolicy, context: dict[str, Any]) -> Own:
+    """What is known of the run's own writing."""
+    learned = [Principal(**stored) for stored in context.get("learned", [])]
+    return Own((*rules.principals, *learned), frozenset(context["correlations"]))
+
+
+def _retry(guard: Guard, work: Work, policy: Policy) -> None:
+    job, stored = work.job, get_json(guard.store, work.job.pending)
+    rules, context = policy.for_job(job.name), stored["context"]
+    entries = load_baseline(guard.store, job.baseline).entries if job.baseline else {}
+    observer = Observer(guard, job, policy, entries, replace(rules, settle=0.0, stability_reads=1))
+    seen = _read_again(observer, entries, stored["items"])
+    halt, held = halt_of(guard, work, context.get("halt"))
+    taken, left = [], dict(stored["items"])
+    for item in seen:
+        outcome = _outcome(guard, rules, context, item, entries, halt, held, observer, policy)
+        if outcome is None:
+            continue
+        if outcome.fate is Fate.PENDING:
+            left[item.finding.ref.key] = _item(outcome.seen)
+            continue
+        taken.append(outcome)
+        left.pop(item.finding.ref.key)
+    if not taken and left == stored["items"]:
+        return
+    record = "r-" + guard.new_id()
+    new = None
+    if taken:
+        change = accepting.Swap(
+            taken, Provenance(context["provenance"]), context["by"], context["run"], context["ticket"], record
+        )
+        coverage = Coverage(read=len(seen))
+        new = accepting.swap(guard, work, change, occasion(guard, policy, context, coverage))
+        still = [accepting.Taken(Seen(_overdue(item)), Fate.PENDING) for item in left.values()]
+        accepting.end_halt(guard, work, halt, [*taken, *still], new)
+    _store(guard, job, record, {"context": context, "items": left})
+    work.commit()
+
+
+def _outcome(
+    guard: Guard, rules: JobPolicy, context: dict[str, Any], item: Seen, entries: dict[str, Entry],
+    halt: HaltRow | None, held: halt_file.HaltFile | None, observer: Observer, policy: Policy,
+) -> accepting.Taken | None:
+    """What becomes of one pending resource now; None where it is as it was."""
+    found = item.finding
+    if found.kind in _SILENT:
+        return None
+    if found.kind is FindingKind.GONE and found.ref.key not in entries:
+        return accepting.Taken(item, Fate.RETIRED)  # never recorded, and gone again
+    foreign = False
+    if context["since"]:
+        window = (from_text(context["since"]), found.after.at or guard.clock.now())
+        answers = [source.events([found.ref], *window) for source in guard.sources]
+        own = own_writing(rules, context)
+        foreign = bool(foreign_writers(answers, found.ref, window, own)) and rules.on_window_write is Response.HALT
+        if not foreign and not covered(answers, window[1]):
+            return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
+    return accepting.judge_fate(
+        item, named=True, recorded=found.ref.key in entries, foreign=foreign, halt=halt, held=held,
+        observer=observer, policy=policy, proven=False,
+    )
+
+
+def _read_again(observer: Observer, entries: dict[str, Entry], items: dict[str, Any]) -> list[Seen]:
+    """The pending resources as they are now, or their candidate where one was read settled before."""
+    candidates = [_candidate(observer, entries, item) for item in items.values() if item["candidate"]]
+    open_items = [item for item in items.values() if not item["candidate"]]
+    known = [entries[item["ref"][3]] for item in open_items if item["ref"][3] in entries]
+    unknown = [ResourceRef(*item["ref"]) for item in open_items if item["ref"][3] not in entries]
+    return [*candidates, *observer.observe_each(known), *observer.first_readings(unknown)]
+
+
+def _candidate(observer: Observer, entries: dict[str, Entry], item: dict[str, Any]) -> Seen:
+    live = Snapshot.from_dict(item["candidate"])
+    before = observer.as_recorded(live.ref.key) if live.ref.key in entries else None
+    if before is None:
+        after = accepting.side_of(live)
+        return Seen(Finding(live.ref, FindingKind.UNRECORDED, after=after, fingerprint=live.fingerprint), live)
+    return Seen(observer.difference(live.ref, before, live), live)
+
+
+def _item(seen: Seen) -> dict[str, Any]:
+    found = seen.finding
+    ref = found.ref
+    return {
+        "ref": [ref.kind, ref.cloud, ref.tenant, ref.key, ref.type, ref.id],
+        "cause": str(found.cause or Cause.IN_FLIGHT),
+        "detail": found.detail,
+        "candidate": seen.live.to_dict() if seen.live and found.kind not in _SILENT else None,
+    }
+
+
+def _overdue(item: dict[str, Any]) -> Finding:
+    detail = f"pending since the last record: {item['detail'] or item['cause']}"
+    ref = ResourceRef(*item["ref"])
+    return Finding(ref, FindingKind.UNREADABLE, cause=Cause(item["cause"]), detail=detail, lasting=True)
+
+
+def _store(guard: Guard, job: JobRow, record: str, stored: dict[str, Any]) -> None:
+    job.pending = ""
+    if stored["items"]:
+        job.pending = f"{job.name}/pending/{record}"
+        put_json(guard.store, job.pending, stored)
+
+
+def halt_of(guard: Guard, work: Work, halt_id: str | None) -> tuple[HaltRow | None, halt_file.HaltFile | None]:
+    """The halt under which a run was cleared, with what it is about."""
+    halt = work.known_halt(halt_id) if halt_id else None
+    return halt, halt_file.load(guard.store, halt.findings) if halt else None
+
+
+def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
+    """Ask the log again about the time between clearance and record; hold what somebody else wrote in it."""
+    job, window = work.job, work.job.window
+    if window is None or job.lease or job.open_halt:
+        return
+    rules = policy.for_job(job.name)
+    span = (from_text(window["since"]), from_text(window["until"]))
+    baseline = load_baseline(guard.store, job.baseline)
+    before = load_baseline(guard.store, window["baseline"]) if window["baseline"] else None
+    refs = [entry.ref for entry in baseline.entries.values()]
+    answers = [source.events(refs, *span) for source in guard.sources]
+    foreign = {
+        ref.key for ref in refs if foreign_writers(answers, ref, span, own_writing(rules, window)) and before
+    }
+    if foreign and before and rules.on_window_write is Response.HALT:
+        _hold_back(guard, work, policy, window, before.entries, foreign)
+    elif not covered(answers, span[1]) and guard.clock.now() < span[1] + _ASK_THE_LOG:
+        return
+    job.window = None
+    work.commit()
+
+
+_UNCOVERED = "settled, but no source of attribution covers the time since the clearance yet"
+_ASK_THE_LOG = timedelta(days=1)
+
+
+def _hold_back(
+    guard: Guard, work: Work, policy: Policy, window: dict[str, Any], before: dict[str, Entry], foreign: set[str]
+) -> None:
+    """Give the resources their old snapshot back, and open the halt that the record would have opened."""
+    entries = load_baseline(guard.store, work.job.baseline).entries
+    observer = Observer(guard, work.job, policy, before, replace(policy.for_job(work.job.name), stability_reads=1))
+    seen = observer.observe_each([before[key] for key in sorted(foreign) if key in before])
+    taken = [
+        accepting.Taken(item, Fate.HELD, held=item.finding)
+        for item in seen
+        if item.finding.configuration or item.finding.kind is FindingKind.GONE
+    ]
+    if not taken:
+        return
+    record = "r-" + guard.new_id()
+    change = accepting.Swap(taken, Provenance.CLEARANCE, window["by"], window["run"], window["ticket"], record)
+    back = {item.seen.finding.ref.key: before[item.seen.finding.ref.key] for item in taken}
+    accepting.swap(guard, work, change, occasion(guard, policy, window, Coverage(read=len(seen))), {**entries, **back})

@@ -1,0 +1,189 @@
+"""Judges recorded pairs of states with the functions that a check uses: how the judgement does on known traffic.
+
+Rules:
+- Every line gets exactly one verdict; what cannot be judged is `unreadable` with the reason, never left out.
+- A line is a JSON object with pair_id, type, api, id, before and after; every other field may be missing or null, and
+  fields that are not known are passed over.
+- An `after` of null is a resource that is gone.
+- Secrets are sealed before anything is compared, and verdicts hold paths only, never values.
+- Lines are judged one at a time (recording.py), so that a recording of any size fits into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from driftguard.flow.check import FindingKind
+from driftguard.flow.compare import compare
+from driftguard.flow.diff import ChangeClass, PathRules
+from driftguard.flow.path import TooDeep, format_path
+from driftguard.flow.reading import ETags, Json
+from driftguard.flow.secrets import seal
+from driftguard.guard.recording import MAX_LINE
+
+NO_LABEL = "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one line says. Paths are text; `ignored` has (path, rule); `reason` is set for `unreadable` only.
+
+    `pair_id` is None where the line could not be judged.
+    """
+
+    pair_id: str | None
+    finding: FindingKind
+    label: str = NO_LABEL
+    configuration: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for machines, without the label."""
+        told: dict[str, Any] = {
+            "pair_id": self.pair_id,
+            "finding": str(self.finding),
+            "configuration": list(self.configuration),
+            "platform": list(self.platform),
+            "ignored": [{"path": path, "rule": rule} for path, rule in self.ignored],
+        }
+        return {**told, "reason": self.reason} if self.reason else told
+
+
+@dataclass
+class ReplaySummary:
+    """Counts over verdicts. `by_label` is {label: {finding: count}}; a line without a label counts under NO_LABEL."""
+
+    judged: int = 0
+    unreadable: int = 0
+    by_label: dict[str, Counter[str]] = field(default_factory=dict)
+    findings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one more verdict."""
+        if verdict.finding is FindingKind.UNREADABLE:
+            self.unreadable += 1
+        else:
+            self.judged += 1
+        self.findings[str(verdict.finding)] += 1
+        self.by_label.setdefault(verdict.label, Counter())[str(verdict.finding)] += 1
+
+    @property
+    def exit_code(self) -> int:
+        """2 where a line could not be read, else 0."""
+        return 2 if self.unreadable else 0
+
+
+class _Unreadable(Exception):
+    """Why a line cannot be judged; never leaves this module."""
+
+
+class _PathsOnly:
+    """Marks that live as long as one replay: verdicts hold no value, so the key need not be a secret."""
+
+    key_id = "replay"
+
+    def mark(self, name: str, value: str, key_id: str | None = None) -> str:
+        message = f"{name}\0{value}".encode("utf-8", "surrogatepass")
+        return f"secret:{self.key_id}:{hmac.new(b'replay', message, hashlib.sha256).hexdigest()[:32]}"
+
+
+def replay(lines: Iterable[bytes | str], rules_for: Callable[[str], PathRules]) -> Iterator[Verdict]:
+    """One verdict per line, in order. `rules_for` gives the path rules of a resource type."""
+    for number, line in enumerate(lines, start=1):
+        label = NO_LABEL
+        try:
+            pair = _read(line)
+            label = _label(pair)
+            yield _judge(pair, label, rules_for)
+        except _Unreadable as reason:
+            yield Verdict(None, FindingKind.UNREADABLE, label, reason=f"line {number}: {reason}")
+
+
+def _read(line: bytes | str) -> dict[str, Json]:
+    if len(line) > MAX_LINE:
+        raise _Unreadable(f"longer than {MAX_LINE} bytes")
+    try:
+        pair = json.loads(line)
+    except ValueError:  # not JSON, not UTF-8, or a number of thousands of digits
+        raise _Unreadable("not JSON") from None
+    except RecursionError:
+        raise _Unreadable("nests too deeply") from None
+    if not isinstance(pair, dict):
+        raise _Unreadable("not a JSON object")
+    return pair
+
+
+def _label(pair: dict[str, Json]) -> str:
+    label = pair.get("label")
+    if label is None:
+        return NO_LABEL
+    return label if isinstance(label, str) else json.dumps(label)
+
+
+def _judge(pair: dict[str, Json], label: str, rules_for: Callable[[str], PathRules]) -> Verdict:
+    pair_id, type_, _, _ = (_text(pair, name) for name in ("pair_id", "type", "api", "id"))
+    before, after = _body(pair, "before"), _body(pair, "after", may_be_gone=True)
+    before_etags, after_etags = _etags(pair, "before_etag", before), _etags(pair, "after_etag", after)
+    if after is None:
+        return Verdict(pair_id, FindingKind.GONE, label)
+    try:
+        old, new = (seal(body, _PathsOnly(), type_=type_) for body in (before, after))
+        result = compare(old, before_etags, new, after_etags, type_, rules_for(type_))
+    except TooDeep:
+        raise _Unreadable("a body nests too deeply") from None
+    return Verdict(
+        pair_id,
+        result.kind,
+        label,
+        configuration=tuple(format_path(change.path) for change in result.of_class(ChangeClass.CONFIGURATION)),
+        platform=tuple(format_path(change.path) for change in result.of_class(ChangeClass.PLATFORM)),
+        ignored=tuple((format_path(change.path), change.rule or "") for change in result.of_class(ChangeClass.IGNORED)),
+    )
+
+
+def _text(pair: dict[str, Json], name: str) -> str:
+    value = pair.get(name)
+    if not isinstance(value, str):
+        raise _Unreadable(f"the field {name} is missing or not text")
+    return value
+
+
+def _body(pair: dict[str, Json], name: str, *, may_be_gone: bool = False) -> dict[str, Json] | None:
+    if may_be_gone and name in pair and pair[name] is None:
+        return None
+    if not isinstance(pair.get(name), dict):
+        raise _Unreadable(f"the field {name} is missing or not an object")
+    return cast(dict[str, Json], pair[name])
+
+
+def _etags(pair: dict[str, Json], name: str, body: dict[str, Json] | None) -> ETags:
+    """The ETags as recorded; those that stand in the body are taken from there where they were not recorded apart."""
+    recorded = pair.get(name) or {}
+    if not isinstance(recorded, dict):
+        raise _Unreadable(f"the field {name} is not an object")
+    body = body or {}
+    return ETags(
+        _etag(recorded, "header"),
+        _etag(recorded, "body") or _etag_in(body),
+        _etag(recorded, "properties") or _etag_in(body.get("properties")),
+    )
+
+
+def _etag(recorded: dict[str, Json], place: str) -> str | None:
+    value = recorded.get(place)
+    if value is not None and not isinstance(value, str):
+        raise _Unreadable(f"the ETag of {place} is not text")
+    return value
+
+
+def _etag_in(value: Json) -> str | None:
+    found = (value.get(name) for name in ("etag", "eTag", "@odata.etag")) if isinstance(value, dict) else ()
+    return next((etag for etag in found if isinstance(etag, str)), None)

@@ -1,0 +1,144 @@
+"""The rows of a job as records: how job, check, halt, proposal and outbox are written down, in one place.
+
+Every body carries `schema`; a later version that changes a form reads the earlier ones here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from driftguard.flow.halt import FINAL, Decision, State
+from driftguard.flow.ledger import GENESIS
+
+SCHEMA = 1
+JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD = (
+    "job",
+    "check",
+    "halt",
+    "outbox",
+    "ledger",
+    "proposal",
+    "record",
+)
+JOB_ROW = "job"  # the one id under kind "job"
+
+
+@dataclass
+class Lease:
+    """A job is updating: from the clearance until record, release or `until` (text, UTC).
+
+    `read_at` is the server's time of the earliest reading that it rests on; `halt` the halt that let it pass, or empty.
+    """
+
+    clearance: str
+    run: str
+    until: str
+    read_at: str
+    halt: str = ""
+
+
+@dataclass
+class JobRow:
+    """A job. `baseline` names the blob of its accepted set, `generation` its number (0: nothing recorded).
+
+    `selectors` are what the last record named: {"deployment": [...], "resource": [...], "scope": [...]}. `last_clearance` is
+    the last lease given, also after it ended. `open_halt` is the id of the one halt that is not final. `troubles` and
+    `pending` name blobs. `good_at` is the server's time of the last check that found everything as recorded.
+    `window` is what a record still waits to learn: whether somebody else wrote between clearance and record.
+    """
+
+    name: str
+    cloud: str = "public"
+    tenant: str = ""
+    generation: int = 0
+    baseline: str = ""
+    baseline_at: str = ""
+    selectors: dict[str, list[str]] = field(default_factory=dict)
+    retired_at: str | None = None
+    lease: Lease | None = None
+    last_clearance: Lease | None = None
+    open_halt: str | None = None
+    halts: int = 0
+    ledger_number: int = 0
+    ledger_head: str = GENESIS
+    troubles: str = ""
+    pending: str = ""
+    good_at: str = ""
+    own_correlations: list[str] = field(default_factory=list)
+    window: dict[str, Any] | None = None
+
+    def to_body(self) -> dict[str, Any]:
+        """As a row's body."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @staticmethod
+    def from_body(body: dict[str, Any]) -> JobRow:
+        """The inverse of `to_body`."""
+        fields = {key: value for key, value in body.items() if key != "schema"}
+        for name in ("lease", "last_clearance"):
+            if fields.get(name):
+                fields[name] = Lease(**fields[name])
+        return JobRow(**fields)
+
+
+@dataclass
+class HaltRow:
+    """A halt: identity, state and digest. What was told, delivered or learned about it are rows and blobs of their own.
+
+    `findings` names the blob with what it is about; `evidence` the digest and number of the latest version. `decision` is
+    {"decision", "by", "reason", "at", "digest", "evidence", "resources", "in_code", "for_run", "asserted"}; `proposal` the
+    same while a second reviewer is needed. `in_use` is {"run", "clearance"}. `expires_at` bounds a decision for one run.
+    """
+
+    id: str
+    job: str
+    generation: int
+    digest: str
+    attempt: int
+    state: State
+    opened_at: str
+    cause: str
+    run: str | None
+    ticket: str | None
+    started_by: dict[str, Any] | None
+    findings: str
+    evidence: int
+    evidence_digest: str
+    summary: list[dict[str, Any]]
+    actor: str = ""
+    author_unknown: bool = True
+    number: int = 0
+    told: int = 0
+    state_before: State | None = None
+    decision: dict[str, Any] | None = None
+    proposal: dict[str, Any] | None = None
+    confirmation: dict[str, Any] | None = None
+    in_use: dict[str, str] | None = None
+    expires_at: str | None = None
+    earlier: dict[str, Any] | None = None
+    closed_at: str | None = None
+    closed_because: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether it can no longer change."""
+        return self.state in FINAL
+
+    @property
+    def decided(self) -> Decision | None:
+        """The decision in force, if any."""
+        return Decision(self.decision["decision"]) if self.decision else None
+
+    def to_body(self) -> dict[str, Any]:
+        """As a row's body."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @staticmethod
+    def from_body(body: dict[str, Any]) -> HaltRow:
+        """The inverse of `to_body`."""
+        fields = {key: value for key, value in body.items() if key != "schema"}
+        fields["state"] = State(fields["state"])
+        if fields["state_before"]:
+            fields["state_before"] = State(fields["state_before"])
+        return HaltRow(**fields)

@@ -1,0 +1,83 @@
+"""Scan: judges every job, as a gate does, and makes the lists across jobs anew.
+
+Rules:
+- One job that cannot be judged stops no other; it is named in the report.
+- A job that is updating or settling is left alone: its run, or its record, speaks next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from driftguard.errors import Busy, DriftGuardError
+from driftguard.flow.decide import Verdict
+from driftguard.guard import index
+from driftguard.guard.blobs import load_baseline
+from driftguard.guard.check import Answer, Ask, check
+from driftguard.guard.context import Guard
+from driftguard.guard.deliver import Delivered, deliver_due
+from driftguard.guard.observe import scope_of
+from driftguard.guard.work import Work
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What a scan found, by job: answers, jobs that were busy or settling, and errors."""
+
+    answers: tuple[Answer, ...]
+    busy: tuple[str, ...]
+    errors: dict[str, DriftGuardError]
+    delivered: tuple[Delivered, ...]
+
+    @property
+    def could_not_tell(self) -> tuple[str, ...]:
+        """The jobs that could not be judged."""
+        unclear = [a.job for a in self.answers if a.verdict is Verdict.CANNOT_TELL and not a.observed]
+        return tuple(sorted([*unclear, *self.errors]))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, as one line of a log."""
+        verdicts = [str(answer.verdict) for answer in self.answers]
+        return {
+            "jobs": len(self.answers) + len(self.busy) + len(self.errors),
+            "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+            "halted": sorted(a.job for a in self.answers if a.verdict is Verdict.HALT),
+            "busy": sorted(self.busy),
+            "could_not_tell": list(self.could_not_tell),
+            "notes_waiting": sum(1 for note in self.delivered if note.problem),
+        }
+
+
+def gate_every_job(guard: Guard) -> ScanReport:
+    """Judge every job that has a baseline. Raises StoreUnavailable and BadConfiguration, which concern all of them."""
+    guard.policy()
+    rebuild_indexes(guard)
+    answers: list[Answer] = []
+    busy: list[str] = []
+    errors: dict[str, DriftGuardError] = {}
+    run = "scan-" + guard.new_id()
+    for name in index.jobs(guard.store):
+        job = Work(guard.store, name, guard.clock.now()).job
+        if job.retired_at or not job.baseline:
+            continue
+        try:
+            answers.append(check(guard, Ask(name, run, gate=True)))
+        except Busy:
+            busy.append(name)
+        except DriftGuardError as error:
+            errors[name] = error
+    return ScanReport(tuple(answers), tuple(busy), errors, tuple(deliver_due(guard)))
+
+
+def rebuild_indexes(guard: Guard) -> None:
+    """Make the lists across jobs again from the jobs."""
+
+    def scopes_of(name: str) -> Iterable[str]:
+        job = Work(guard.store, name, guard.clock.now()).job
+        if not job.baseline:
+            return set()
+        return {scope_of(entry.ref) for entry in load_baseline(guard.store, job.baseline).entries.values()}
+
+    index.rebuild(guard.store, guard.clock.now(), scopes_of)

@@ -1,0 +1,123 @@
+"""One transaction on one job: what a verb read of the job, what it wants to change, and one commit for all of it.
+
+Rules:
+- The job's row is written with every commit, at the version that was read: two verbs never change a job side by side.
+- Job, checks, halts, outbox and ledger commit together; blobs that they name are written before.
+- A verb that loses the race gets Conflict, loads the job anew and judges again (`attempts`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from driftguard.errors import Conflict, NotFound, WrongUse
+from driftguard.flow.ledger import next_entry
+from driftguard.flow.moment import to_text
+from driftguard.flow.ports import Put, Store, Write
+from driftguard.flow.ticket import outbox_rows
+from driftguard.guard import index
+from driftguard.guard.rows import HALT, JOB, JOB_ROW, LEDGER, OUTBOX, HaltRow, JobRow
+
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_TRIES = 40
+T = TypeVar("T")
+
+
+def require_job_name(name: str) -> str:
+    """The name. Raises WrongUse for one that cannot be a job."""
+    if not _JOB_NAME.match(name):
+        raise WrongUse(
+            f"{name[:100]!r} cannot be the name of a job", "use letters, digits, dot, dash and underscore, at most 100"
+        )
+    return name
+
+
+class Work:
+    """A job as read, and the changes to it. Nothing is written before `commit`."""
+
+    def __init__(self, store: Store, job: str, now: datetime) -> None:
+        self._store = store
+        self.now = now
+        row = store.get(require_job_name(job), JOB, JOB_ROW)
+        self.job = JobRow.from_body(row.body) if row else JobRow(job)
+        self.exists = row is not None
+        self._version = row.version if row else None
+        self._halt_versions: dict[str, str | None] = {}
+        self._writes: dict[tuple[str, str], Put] = {}
+        self._notes: list[tuple[str, str]] = []
+        self._open: list[tuple[str, str]] = []
+
+    def halt(self, halt_id: str) -> HaltRow:
+        """A halt of the job. Raises NotFound."""
+        pending = self._writes.get((HALT, halt_id))
+        if pending:
+            return HaltRow.from_body(dict(pending.body))
+        row = self._store.get(self.job.name, HALT, halt_id)
+        if row is None:
+            raise NotFound(f"there is no halt {halt_id} of the job {self.job.name}", "see driftguard halts list --all")
+        self._halt_versions[halt_id] = row.version
+        return HaltRow.from_body(row.body)
+
+    def known_halt(self, halt_id: str) -> HaltRow | None:
+        """A halt of the job, or None."""
+        try:
+            return self.halt(halt_id)
+        except NotFound:
+            return None
+
+    def current(self) -> HaltRow | None:
+        """The one halt that is not final, or None."""
+        return self.halt(self.job.open_halt) if self.job.open_halt else None
+
+    def save_halt(self, halt: HaltRow) -> None:
+        """Write the halt with this commit and keep the job's pointer to the open one true."""
+        expected = self._halt_versions.get(halt.id)
+        self._writes[HALT, halt.id] = Put(HALT, halt.id, halt.to_body(), expected)
+        if not halt.final:
+            self.job.open_halt = halt.id
+            self._open.append((self.job.name, halt.id))
+        elif self.job.open_halt == halt.id:
+            self.job.open_halt = None
+
+    def put_new(self, kind: str, row_id: str, body: Mapping[str, Any]) -> None:
+        """Write a row that must not exist yet."""
+        self._writes[kind, row_id] = Put(kind, row_id, {"schema": 1, **body}, None)
+
+    def put_over(self, kind: str, row_id: str, body: Mapping[str, Any], version: str) -> None:
+        """Write a row over the version that was read."""
+        self._writes[kind, row_id] = Put(kind, row_id, {"schema": 1, **body}, version)
+
+    def tell(self, halt: HaltRow, event: str, targets: Sequence[str]) -> None:
+        """Put a note for every target into the outbox; the halt is saved with its count of notes."""
+        halt.told += 1
+        for row_id, body in outbox_rows(halt.id, halt.told, event, targets, self.now).items():
+            self.put_new(OUTBOX, row_id, body)
+            self._notes.append((self.job.name, row_id))
+        self.save_halt(halt)
+
+    def log(self, event: str, **data: Any) -> None:
+        """Add an entry to the job's ledger."""
+        entry = next_entry(self.job.ledger_number + 1, self.job.ledger_head, to_text(self.now), event, data)
+        self.job.ledger_number, self.job.ledger_head = entry.number, entry.hash
+        self.put_new(LEDGER, f"{entry.number:010d}", entry.to_dict())
+
+    def commit(self) -> None:
+        """Write everything or nothing. Raises Conflict where somebody else changed the job first."""
+        index.add(self._store, index.OPEN_HALTS, self._open, self.now)
+        index.add(self._store, index.DUE_NOTES, self._notes, self.now)
+        job: Write = Put(JOB, JOB_ROW, self.job.to_body(), self._version)
+        self._store.commit(self.job.name, [job, *self._writes.values()])
+
+
+def attempts(step: Callable[[], T]) -> T:
+    """Run a step that loads a job, judges and commits; again where somebody else was faster. Raises Conflict at last."""
+    for left in range(_TRIES, 0, -1):
+        try:
+            return step()
+        except Conflict:
+            if left == 1:
+                raise
+    raise Conflict("the job changed too often", "try again in a moment")

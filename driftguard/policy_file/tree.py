@@ -1,0 +1,131 @@
+"""Reads a policy file into a tree of YAML nodes, each with its place.
+
+Rules:
+- At most 1 MB, UTF-8, one document, plain YAML types, 100,000 values with aliases followed: a file cannot exhaust us.
+- Nothing is constructed from the nodes here; YAML tags never choose a Python type.
+- Whatever is wrong leaves as BadConfiguration, with the first five problems as lines `file:line: text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from driftguard.errors import BadConfiguration
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
+MAX_SHOWN = 5
+
+TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp"))
+# PyYAML lets the errors of chr() and int() through, for escapes and directives with numbers that are out of range.
+_ODD_NUMBERS = (yaml.YAMLError, ValueError, OverflowError)
+_REMEDY = "correct the file; policies/README.md describes every key"
+
+
+class Problems(Exception):
+    """What is wrong in a file, as lines `file:line: text`."""
+
+    def __init__(self, *found: str) -> None:
+        super().__init__(*found)
+        self.found = found
+
+    @staticmethod
+    def at(node: Node, text: str) -> Problems:
+        """One problem, at the place of the node."""
+        return Problems(f"{where_is(node)}: {text}")
+
+
+Read = Callable[[Node], Any]
+"""Reads one node: its value, or raises Problems."""
+
+
+def where_is(node: Node) -> str:
+    """The node's place, as `file:line`."""
+    return f"{node.start_mark.name}:{node.start_mark.line + 1}"
+
+
+def read_file(path: Path, read: Read) -> Any:
+    """The file's content as `read` gives it. Raises BadConfiguration."""
+    try:
+        return read(_compose(str(path), _bytes(path)))
+    except Problems as problems:
+        shown = list(problems.found[:MAX_SHOWN])
+        if len(problems.found) > MAX_SHOWN:
+            shown.append(f"… and {len(problems.found) - MAX_SHOWN} more")
+        raise BadConfiguration("\n".join(shown), _REMEDY) from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BadConfiguration(f"{path}: the policy file cannot be read ({reason})", "name an existing file") from None
+    if len(data) > MAX_BYTES:
+        raise Problems(f"{path}:1: the file is larger than {MAX_BYTES:,} bytes")
+    return data
+
+
+def _compose(name: str, data: bytes) -> Node:
+    """The tree of the file's one document, with every node's place."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Problems(f"{name}:{line}: the file is not UTF-8: save it as UTF-8") from None
+    root = _parse(name, text)
+    if root is None:
+        raise Problems(f"{name}:1: the file is empty; write at least: version: 1")
+    _refuse_odd_nodes(root)
+    return root
+
+
+def _parse(name: str, text: str) -> Node | None:
+    # The pure Python parser: its recursion ends in RecursionError, the C one's can end the process.
+    try:
+        loader = yaml.SafeLoader(text)
+        loader.name = name
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise Problems(f"{name}:{line}: a control character is not allowed here") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise Problems(f"{name}:{line}: not valid YAML: {_one_line(error.context, error.problem)}") from None
+    except RecursionError:
+        raise Problems(f"{name}:1: lists and mappings are nested too deeply") from None
+    except _ODD_NUMBERS:
+        raise Problems(f"{name}:1: not valid YAML: a number or an escape is out of range") from None
+
+
+def _one_line(*texts: str | None) -> str:
+    return " ".join(", ".join(text for text in texts if text).split())
+
+
+def _refuse_odd_nodes(root: Node) -> None:
+    """Refuses other tags than YAML's plain ones, and trees that aliases make huge or endless."""
+    left, done = [root], 0
+    while left:
+        node = left.pop()
+        done += 1
+        if done + len(left) > MAX_NODES:
+            raise Problems.at(node, f"more than {MAX_NODES:,} values, aliases followed: write it without aliases")
+        if node.tag == TAG + "merge":
+            raise Problems.at(node, "merge keys (<<) are not used here: write the keys out")
+        if node.tag not in _PLAIN_TAGS:
+            raise Problems.at(node, f"the tag {node.tag!r} is not used here: write a plain value")
+        if isinstance(node, MappingNode):
+            left.extend(part for pair in node.value for part in pair)
+        elif isinstance(node, SequenceNode):
+            left.extend(node.value)

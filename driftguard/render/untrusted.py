@@ -1,0 +1,55 @@
+"""Shows text that others wrote: names, callers, reasons, values of resources.
+
+Rules:
+- Whatever does not print (control characters, line ends, text-direction overrides, surrogates) is shown as an escape, so
+  that no text can steer a terminal, begin a line of its own, or turn the reading order around.
+- Everything is cut to a length; a cut shows as `…`.
+- A value shows as JSON, so that `"1"` and `1` stay apart. What is not there is `(none)`, a secret's mark `(secret …)`.
+- Two long values that begin alike are shown from where they begin to differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os.path
+
+from driftguard.flow.diff import MISSING
+from driftguard.flow.reading import Json
+from driftguard.flow.secrets import is_mark
+
+VALUE = 120  # characters of a value
+_MARK_DIGITS = 8
+_CONTEXT = 30  # characters that two cut values show of what they have in common
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """The text as at most `limit` characters on one line, with nothing in it that does not print."""
+    shown = "".join(char if char.isprintable() else _escaped(char) for char in str(text)[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def value_text(value: Json, limit: int = VALUE) -> str:
+    """A value of a resource, or MISSING, as at most `limit` characters."""
+    return one_line(_as_json(value, limit + 1), limit)
+
+
+def two_values(before: Json, after: Json, limit: int = VALUE) -> tuple[str, str]:
+    """Before and after of one change, each as at most `limit` characters, cut so that the difference shows."""
+    old, new = _as_json(before), _as_json(after)
+    if max(len(old), len(new)) > limit:
+        start = len(os.path.commonprefix([old, new])) - _CONTEXT
+        if start > 0:
+            old, new = "…" + old[start:], "…" + new[start:]
+    return one_line(old, limit), one_line(new, limit)
+
+
+def _as_json(value: Json, most: int | None = None) -> str:
+    if value is MISSING:
+        return "(none)"
+    if is_mark(value):
+        return f"(secret {value[-32:][:_MARK_DIGITS]}…)"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)[:most]
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"

@@ -1,0 +1,152 @@
+"""Settings: the one reader of the environment.
+
+| setting | meaning | default |
+|---|---|---|
+| DRIFTGUARD_STORE | path of the SQLite store | .driftguard/store.db (refused inside CI) |
+| DRIFTGUARD_POLICY | path of the policy file | the built-in default |
+| DRIFTGUARD_TICKETS | folder for the notes on change tickets | tickets/ beside the store |
+| DRIFTGUARD_CLOUD | public, usgov or china | public |
+| AZURE_TENANT_ID | tenant that everything must be of | the job's own |
+| DRIFTGUARD_READ_TIMEOUT | seconds to wait for one answer of ARM | 30 |
+| DRIFTGUARD_LOG_LATENCY | seconds after which the Activity Log is taken to be complete | 1200 |
+| DRIFTGUARD_ARM_ENDPOINT, DRIFTGUARD_ARM_TOKEN | an ARM on this machine (the sandbox) and its token | none |
+| DRIFTGUARD_SERVER | address of a service | none; not in this version |
+
+Inside CI (one of CI, TF_BUILD, GITHUB_ACTIONS, GITLAB_CI, JENKINS_URL is set) run, stage and starter come from the CI
+system's own variables (`RUN_VARIABLES`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftguard.errors import BadConfiguration
+from driftguard.flow.resource import CLOUDS
+
+CI_MARKS = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL")
+DEFAULT_STORE = Path(".driftguard/store.db")
+
+# (mark, run, stage, starter): the first CI system whose mark is set speaks.
+RUN_VARIABLES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("TF_BUILD", "BUILD_BUILDID", "SYSTEM_STAGENAME", ("BUILD_REQUESTEDFOREMAIL", "BUILD_REQUESTEDFOR")),
+    ("GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_JOB", ("GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR")),
+    ("GITLAB_CI", "CI_PIPELINE_ID", "CI_JOB_STAGE", ("GITLAB_USER_EMAIL", "GITLAB_USER_LOGIN")),
+    ("JENKINS_URL", "BUILD_TAG", "STAGE_NAME", ("BUILD_USER_ID",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. `in_ci`: a build machine; `run`, `stage`, `starter`: what the CI system tells."""
+
+    store: Path
+    store_is_default: bool
+    policy: Path | None
+    tickets: Path
+    cloud: str
+    tenant: str
+    read_timeout: float
+    log_latency: float
+    arm_endpoint: str | None
+    arm_token: str | None
+    in_ci: bool
+    run: str | None
+    stage: str | None
+    starter: str | None
+
+
+def process_environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def read_settings(
+    environ: Mapping[str, str], *, store: str | None = None, policy: str | None = None, server: str | None = None
+) -> Settings:
+    """The settings; what a command line names goes before the environment. Raises BadConfiguration."""
+    if server or environ.get("DRIFTGUARD_SERVER"):
+        raise BadConfiguration(
+            "this version works in process and is no client of a service", "unset DRIFTGUARD_SERVER and --server"
+        )
+    in_ci = any(environ.get(mark) for mark in CI_MARKS)
+    path, is_default = _store_path(store or environ.get("DRIFTGUARD_STORE") or "")
+    run, stage, starter = _run(environ)
+    named_policy = policy or environ.get("DRIFTGUARD_POLICY")
+    return Settings(
+        store=path,
+        store_is_default=is_default,
+        policy=Path(named_policy) if named_policy else None,
+        tickets=Path(environ.get("DRIFTGUARD_TICKETS") or path.parent / "tickets"),
+        cloud=_cloud(environ),
+        tenant=environ.get("AZURE_TENANT_ID", "").lower(),
+        read_timeout=_seconds(environ, "DRIFTGUARD_READ_TIMEOUT", 30.0),
+        log_latency=_seconds(environ, "DRIFTGUARD_LOG_LATENCY", 1200.0, least=0.0),
+        arm_endpoint=environ.get("DRIFTGUARD_ARM_ENDPOINT") or None,
+        arm_token=environ.get("DRIFTGUARD_ARM_TOKEN") or None,
+        in_ci=in_ci,
+        run=run,
+        stage=stage,
+        starter=starter or (None if in_ci else _os_user(environ)),
+    )
+
+
+def require_lasting_store(settings: Settings) -> None:
+    """Raises BadConfiguration for the default store inside CI: it would be thrown away with the build machine."""
+    if settings.in_ci and settings.store_is_default:
+        raise BadConfiguration(
+            "the default store is refused inside CI: it would be thrown away with the build machine",
+            "set DRIFTGUARD_STORE, or --store, to a place that lasts",
+        )
+
+
+def _store_path(text: str) -> tuple[Path, bool]:
+    if "://" in text:
+        raise BadConfiguration(
+            f"this version has no store for {text.partition('://')[0]}://", "name the path of a SQLite store"
+        )
+    # The default is refused inside CI however it is spelled.
+    path = Path(text) if text else DEFAULT_STORE
+    return path, path.absolute() == DEFAULT_STORE.absolute()
+
+
+def _cloud(environ: Mapping[str, str]) -> str:
+    cloud = environ.get("DRIFTGUARD_CLOUD") or "public"
+    if cloud not in CLOUDS:
+        raise BadConfiguration(f"DRIFTGUARD_CLOUD is {cloud!r}", f"use one of: {', '.join(CLOUDS)}")
+    return cloud
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float, *, least: float = 0.01) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not least <= seconds < 1e6:
+        raise BadConfiguration(f"{name} is {text!r}", "write a number of seconds, such as 30")
+    return seconds
+
+
+def _run(environ: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
+    for mark, run, stage, starters in RUN_VARIABLES:
+        if environ.get(mark):
+            starter = next((environ[name] for name in starters if environ.get(name)), None)
+            return environ.get(run) or None, environ.get(stage) or None, starter
+    return None, None, None
+
+
+def _os_user(environ: Mapping[str, str]) -> str | None:
+    """The operating system's user by its id, since a variable can say anything; by the variable where there is no id."""
+    try:
+        import pwd
+    except ImportError:  # reason: Windows has no user database of this form
+        return environ.get("USERNAME") or None
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

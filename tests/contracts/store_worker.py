@@ -1,0 +1,92 @@
+"""The stores under contract, and what other processes do to them in the contract's tests.
+
+Run as `python store_worker.py ROLE STORE ADDRESS [ARGUMENT …]`; ROLES has the roles.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftguard.adapters.stores.sqlite import open_sqlite
+from driftguard.errors import Conflict
+from driftguard.flow.ports import Put, Row, Store, Write
+
+ROWS_TOGETHER = 20
+
+
+@dataclass(frozen=True)
+class StoreUnderTest:
+    """How a test makes the address of a new store (from a folder of its own), and how a process opens it."""
+
+    new_address: Callable[[Path], str]
+    open: Callable[[str], Store]
+
+
+STORES = {
+    "sqlite": StoreUnderTest(lambda folder: str(folder / "store.db"), lambda address: open_sqlite(Path(address))),
+}
+
+
+def add_one(store: Store, partition: str) -> int:
+    """Add one to a shared counter, again and again until no other writer was in between; returns the new value."""
+    while True:
+        row: Row | None = store.get(partition, "counter", "shared")
+        value = 1 + (row.body["value"] if row else 0)
+        write = Put("counter", "shared", {"value": value}, row.version if row else None)
+        try:
+            store.commit(partition, [write])
+        except Conflict:
+            continue
+        return value
+
+
+def wait_for_the_others() -> None:
+    """Tell that this process is ready, and wait for the word to begin."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
+def count(store: Store, partition: str, rounds: str) -> None:
+    """Add one to the shared counter that many times."""
+    wait_for_the_others()
+    for _ in range(int(rounds)):
+        add_one(store, partition)
+
+
+def commit_forever(store: Store, partition: str) -> None:
+    """Write the same number to many rows and a blob, commit after commit, and tell each number when it is committed."""
+    rows = {row.id: row for row in store.list(partition, "number")}
+    number = max((row.body["number"] for row in rows.values()), default=0)
+    expected = {row_id: row.version for row_id, row in rows.items()}
+    while True:
+        number += 1
+        ids = [f"row-{index:02}" for index in range(ROWS_TOGETHER)]
+        writes: list[Write] = [Put("number", row_id, {"number": number}, expected.get(row_id)) for row_id in ids]
+        versions = store.commit(partition, writes)
+        expected = {row_id: versions["number", row_id] for row_id in ids}
+        store.put_once(f"{partition}/{number}", b"x" * 10_000)
+        print(number, flush=True)
+
+
+def tell_once(store: Store, key: str, data: str) -> None:
+    """Try to put a blob and tell whether it was new."""
+    wait_for_the_others()
+    print(store.put_once(key, data.encode()), flush=True)
+
+
+ROLES: dict[str, Callable[..., None]] = {"count": count, "commit_forever": commit_forever, "tell_once": tell_once}
+
+
+def main(role: str, store_name: str, address: str, *arguments: str) -> None:
+    store = STORES[store_name].open(address)
+    try:
+        ROLES[role](store, *arguments)
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
