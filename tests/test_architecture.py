@@ -41,18 +41,19 @@ LAYERS: dict[str, set[str]] = {
     "policies_folder": {"errors"},
     "policy_file": {"errors", "flow"},
     "settings": {"errors", "flow", "policies_folder"},
-    "render": {"errors", "flow"},
+    "render": {"errors", "flow", "guard"},  # the results that are told are the verbs' own
     "guard": {"errors", "flow"},
     "adapters": {"errors", "flow", "render"},
     "sandbox": {"errors", "flow.resource"},
     "wiring": {"errors", "flow", "guard", "adapters", "render", "settings", "policy_file", "policies_folder"},
+    "__main__": {"entry"},
     "entry": {"errors", "flow", "guard", "render", "settings", "policy_file", "policies_folder", "wiring", "sandbox"},
 }  # fmt: skip
 
 # The steps of flow/ in their order: a file imports only files that stand before it.
 STEPS = [
-    "moment", "resource", "reading", "path", "identity", "secret_shapes", "secrets", "canonical", "diff", "attribute",
-    "policy", "record", "check", "decide", "halt", "ledger", "evidence", "ticket", "review",
+    "moment", "resource", "reading", "path", "identity", "secret_shapes", "secrets", "canonical", "diff", "patch",
+    "settled", "attribute", "policy", "record", "check", "compare", "decide", "halt", "ledger", "evidence", "ticket", "review",
 ]  # fmt: skip
 BESIDE_THE_STEPS = {
     "ports": "the Protocols: they name the types of any step, and no step calls them",

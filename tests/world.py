@@ -70,10 +70,10 @@ class World:
     checkout: Checkout = field(default_factory=Checkout)
 
     def check(self, run: str = "run-1", **more: object) -> Answer:
-        return check(self.guard, Ask(str(more.pop("job", JOB)), run, started_by=Person("pipeline-user"), **more))  # type: ignore[arg-type]
+        return check(self.guard, Ask(str(more.pop("job", JOB)), run, started_by=Person("pipeline-user"), **more))  # type: ignore[arg-type]  # reason: a test names only what it needs
 
     def record(self, run: str | None = "run-1", *, naming: Naming = Naming(), **more: object) -> Recorded:
-        return record(self.guard, Recording(str(more.pop("job", JOB)), run, naming=naming, **more))  # type: ignore[arg-type]
+        return record(self.guard, Recording(str(more.pop("job", JOB)), run, naming=naming, **more))  # type: ignore[arg-type]  # reason: a test names only what it needs
 
     def first_record(self, *resources: str, job: str = JOB) -> Recorded:
         return self.record(None, naming=Naming(resources=resources or (VNET,)), job=job)
@@ -93,7 +93,11 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, *, sandbox: Sandbox | None = None, store: Store | None = None, targets: Mapping[str, Target] | None = None
+    folder: Path,
+    *,
+    sandbox: Sandbox | None = None,
+    store: Store | None = None,
+    targets: Mapping[str, Target] | None = None,
 ) -> Iterator[World]:
     """A world whose ids count up, so that a run can be repeated exactly."""
     with sandbox or Sandbox() as box:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """One call of the command line: the environment, and the common options once they are parsed."""
+    """One call of the command line: the environment, the common options once they are parsed.
+
+    `run` runs another command line, for a command that plays others.
+    """
 
     environ: Mapping[str, str]
+    run: Callable[[Sequence[str], Mapping[str, str]], int]
     as_json: bool = False
     store: str | None = None
     policy: str | None = None
@@ -123,17 +127,20 @@ def common_with_store_flag(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _with_call(command: Callable[..., int]) -> Callable[..., int]:
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-    @click.option("--policy", metavar="FILE", help="The policy file (DRIFTGUARD_POLICY; default built in).")
-    @click.option("--server", metavar="URL", help="A service to work with; not in this version.")
-    @click.pass_obj
-    @functools.wraps(command)
-    def with_call(
-        call: Call, as_json: bool, store: str | None, policy: str | None, server: str | None, **rest: Any
-    ) -> int:
+    def with_call(as_json: bool, store: str | None, policy: str | None, server: str | None, **rest: Any) -> int:
+        call = click.get_current_context().find_object(Call)
+        if call is None:
+            raise RuntimeError("a command runs only through driftguard.entry.cli.run")
         call.as_json, call.store, call.policy, call.server = as_json, store, policy, server
         return command(call, **rest)
 
+    functools.update_wrapper(with_call, command)
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text."),
+        click.option("--policy", metavar="FILE", help="The policy file (DRIFTGUARD_POLICY; default built in)."),
+        click.option("--server", metavar="URL", help="A service to work with; not in this version."),
+    ):
+        with_call = option(with_call)
     return with_call
 
 

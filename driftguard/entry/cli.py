@@ -127,7 +127,7 @@ def cli() -> None:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command; its exit code. Never raises."""
-    call = Call(environ)
+    call = Call(environ, run)
     try:
         answer = cli.main(list(arguments), prog_name="driftguard", standalone_mode=False, obj=call)
         return answer if isinstance(answer, int) else 0
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
     except BrokenPipeError:
         return 2
-    except Exception as error:  # reason: an unforeseen fault must not leave with 1 (halt) or 0, whatever it is
+    except Exception as error:  # noqa: BLE001 reason: an unforeseen fault must not leave with 1 (halt) or 0
         click.echo(f"driftguard: internal fault ({_place(error)}): nothing was decided; please report it", err=True)
         return 2
 

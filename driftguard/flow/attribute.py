@@ -121,15 +121,16 @@ class Attribution:
     writers: tuple[Event, ...] = field(default=())
 
 
-def attribute(
-    ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime], own: Own
-) -> Attribution:
+def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime], own: Own) -> Attribution:
     """The attribution of one resource's difference from what the sources answered."""
     answers = list(answers)
     writers = writers_of(ref, answers, bracket)
     if not writers:
         why = _why_nobody(answers, bracket)
         return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, why=why)
+    # What the job itself is proven to have written explains nothing that it did not: its last write may share the second
+    # of the reading that was recorded.
+    writers = [event for event in writers if not is_proven(event, own)] or writers
     classes = {event: actor_of(event, own) for event in writers}
     actor = min(classes.values(), key=CARE.index)
     named = next(event for event in writers if classes[event] is actor)
@@ -164,15 +165,15 @@ def writers_of(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datet
 def actor_of(event: Event, own: Own) -> Actor:
     """The class of one event's writer."""
     category = event.category.lower()
-    if category == "autoscale":
+    if category.startswith("autoscale"):
         return Actor.AUTOSCALE
-    if category == "policy":
+    if category.startswith("policy"):
         return Actor.AZURE_POLICY
     if any(principal.wrote(event) for principal in own.principals):
         return Actor.OUR_PIPELINE
     if event.is_person is True:
         return Actor.PERSON
-    if category == "platform":
+    if category.startswith("platform"):
         return Actor.PLATFORM
     if event.is_person is False and (event.caller or event.object_id or event.app_id):
         return Actor.OTHER_AUTOMATION

@@ -128,7 +128,8 @@ _ONE_RUN = _LIVE_ROW | {Event.CLEARED: State.IN_USE, Event.TIME_PASSED: State.EX
 
 TRANSITIONS: dict[State, dict[Event, State | Next]] = {
     State.OPEN: _LIVE_ROW,
-    State.PROPOSED: _LIVE_ROW | {Event.SECONDED: Next.AS_DECIDED, Event.DECIDED: State.OPEN, Event.PROPOSED: State.OPEN},
+    State.PROPOSED: _LIVE_ROW
+    | {Event.SECONDED: Next.AS_DECIDED, Event.DECIDED: State.OPEN, Event.PROPOSED: State.OPEN},
     State.OVERWRITE_ALLOWED: _ONE_RUN,
     State.WAIVED: _ONE_RUN,
     State.IN_USE: {
@@ -181,7 +182,9 @@ def transition(state: State, event: Event, *, before: State | None = None, decis
         return DECIDED_STATE[decision]
     if following is Next.REFUSED:
         if state in FINAL:
-            raise AlreadyFinal(f"the halt is {state} and can no longer change", "check the job again for its present state")
+            raise AlreadyFinal(
+                f"the halt is {state} and can no longer change", "check the job again for its present state"
+            )
         raise NotAllowed(f"the halt is {state}: {event} is not possible now", _REMEDY.get(state, "look at it again"))
     return state
 

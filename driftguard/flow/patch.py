@@ -37,7 +37,7 @@ def _take_out(container: Json, path: Path) -> None:
     if len(path) > 1:
         inner = _get(container, step)
         _take_out(inner, path[1:])
-        if inner or (isinstance(inner, dict) and exists_when_empty(step)):
+        if inner or not isinstance(step, str) or (isinstance(inner, dict) and exists_when_empty(step)):
             return
     if isinstance(container, dict) and step in container:
         del container[step]

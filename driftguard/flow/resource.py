@@ -4,7 +4,7 @@ Rules:
 - A ref is parsed by the literal table `KINDS`; an unknown kind is an error, never a default.
 - An ARM id is case-insensitive: the key is the id in lower case, the id keeps the casing as given.
 - An ARM id that is not exactly a path of /subscriptions/…, /resourceGroups/… and /providers/… segments is refused:
-  ids come from callers and are sent to ARM as a URL path (no query, fragment, escape, dot segment or blank gets through).
+  ids come from callers and are sent to ARM as a URL path (no query, fragment, escape or dot segment gets through).
 - An id given as a URL of a known cloud's ARM endpoint must be of the cloud in use.
 
 Source of the id's form: github Azure/azure-resource-manager-rpc v1.0/common-api-details.md.
@@ -25,7 +25,9 @@ ARM_HOSTS = {
 }
 CLOUDS = tuple(ARM_HOSTS.values())
 
-_SEGMENT = re.compile(r"[^\s/?#%\\<>\x00-\x1f\x7f]+\Z")
+# Blanks inside a name are real (`Failure Anomalies - shop`), at its ends they are not.
+_CHARACTER = r"[^\s/?#%\\<>\x00-\x1f\x7f]"
+_SEGMENT = re.compile(rf"{_CHARACTER}+( +{_CHARACTER}+)*\Z")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _NAMESPACE = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*\Z")
 _MAX_ID = 2048

@@ -182,18 +182,27 @@ def _aligned_objects(before: dict[str, Json], after: dict[str, Json], sealer: Se
 
 
 def _aligned_lists(before: list[Json], after: list[Json], name: str, sealer: Sealer) -> tuple[Json, Json]:
-    key = identity_key(name, before, after)
-    at = {_element_step(item, index, key): index for index, item in enumerate(after)}
+    old, new = _steps(before, after, name, sealer)
+    at = {step: index for index, step in enumerate(new)}
     new_before, new_after = list(before), list(after)
-    for index, item in enumerate(before):
-        other = at.get(_element_step(item, index, key))
+    for index, step in enumerate(old):
+        other = at.get(step)
         if other is not None:
-            new_before[index], new_after[other] = _aligned(item, after[other], name, sealer)
+            new_before[index], new_after[other] = _aligned(before[index], after[other], name, sealer)
     same_before = all(new is old for new, old in zip(new_before, before, strict=True))
     same_after = all(new is old for new, old in zip(new_after, after, strict=True))
     return before if same_before else new_before, after if same_after else new_after
 
 
-def _element_step(item: Json, index: int, key: str | None) -> Step:
-    identity = identity_of(item, key) if key is not None and isinstance(item, dict) else None
-    return index if identity is None else Element(key or "", identity.lower())
+def _steps(before: list[Json], after: list[Json], name: str, sealer: Sealer) -> tuple[list[Step], list[Step]]:
+    """What tells the elements of each list apart; identities are sealed too where one side has sealed ones."""
+    key = identity_key(name, before, after)
+    if key is None:
+        return list(range(len(before))), list(range(len(after)))
+    old, new = ([identity_of(item, key) or "" for item in items] for items in (before, after))
+    mark = next((text for text in (*old, *new) if is_mark(text)), None)
+    if mark is not None:
+        old, new = (
+            [text if is_mark(text) else _mark_like(mark, text, key, sealer) for text in texts] for texts in (old, new)
+        )
+    return [Element(key, text.lower()) for text in old], [Element(key, text.lower()) for text in new]

@@ -34,7 +34,9 @@ def outbox_id(halt: str, target: str, sequence: int, event: str) -> str:
     return f"{halt}.{target}.{sequence:04d}.{event}"
 
 
-def outbox_rows(halt: str, sequence: int, event: str, targets: Sequence[str], now: datetime) -> dict[str, dict[str, Any]]:
+def outbox_rows(
+    halt: str, sequence: int, event: str, targets: Sequence[str], now: datetime
+) -> dict[str, dict[str, Any]]:
     """The rows that tell every target of one event, by id."""
     return {
         outbox_id(halt, target, sequence, event): {

@@ -30,7 +30,13 @@ from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow
 from driftguard.guard.work import Work
 
-_GOOD = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.MOVED, FindingKind.MOVED_BY_JOB, FindingKind.UNRECORDED)
+_GOOD = (
+    FindingKind.UNCHANGED,
+    FindingKind.TOUCHED,
+    FindingKind.MOVED,
+    FindingKind.MOVED_BY_JOB,
+    FindingKind.UNRECORDED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,16 @@ class Swap:
 
 
 def judge_fate(
-    seen: Seen, *, named: bool, recorded: bool, foreign: bool, halt: HaltRow | None, held: halt_file.HaltFile | None,
-    observer: Observer, policy: Policy, proven: bool,
+    seen: Seen,
+    *,
+    named: bool,
+    recorded: bool,
+    foreign: bool,
+    halt: HaltRow | None,
+    held: halt_file.HaltFile | None,
+    observer: Observer,
+    policy: Policy,
+    proven: bool,
 ) -> Taken:
     """What a record does with one resource, given what the halt under which the run was cleared says of it."""
     found = seen.finding

@@ -184,7 +184,9 @@ def _unrecorded(ref: ResourceRef) -> Seen:
 
 def attributed(guard: Guard, job: JobRow, rules: JobPolicy, seen: list[Seen]) -> list[Seen]:
     """The findings that somebody wrote, with who did."""
-    brackets = {item.finding.ref.key: _bracket(job, item.finding, guard.clock.now()) for item in seen if _was_written(item)}
+    brackets = {
+        item.finding.ref.key: _bracket(job, item.finding, guard.clock.now()) for item in seen if _was_written(item)
+    }
     if not brackets:
         return seen
     refs = [item.finding.ref for item in seen if item.finding.ref.key in brackets]
@@ -227,9 +229,7 @@ def _coverage(policy: Policy, baseline: Baseline, seen: Sequence[Seen], scopes: 
 class _Ruling:
     """One attempt at deciding and writing, on the job as it is loaded now."""
 
-    def __init__(
-        self, guard: Guard, work: Work, ask: Ask, policy: Policy, rules: JobPolicy, looked: _Looked
-    ) -> None:
+    def __init__(self, guard: Guard, work: Work, ask: Ask, policy: Policy, rules: JobPolicy, looked: _Looked) -> None:
         self.guard, self.work, self.ask, self.policy, self.rules, self.looked = guard, work, ask, policy, rules, looked
         self.id = "c-" + guard.new_id()
         self.told: list[str] = []
@@ -321,7 +321,9 @@ class _Ruling:
         keys = {item.finding.ref.key for item in halt_held(self.guard, halt)}
         still = [item.finding for item in seen if item.finding.ref.key in keys and item.finding.changes]
         if still:
-            halting.resolve(self.guard, self.work, halt, Event.EXPLAINED, "what differs is explained and halts nothing now")
+            halting.resolve(
+                self.guard, self.work, halt, Event.EXPLAINED, "what differs is explained and halts nothing now"
+            )
         else:
             halting.resolve(self.guard, self.work, halt, Event.GONE, _gone_words(halt))
         return halt
@@ -329,7 +331,10 @@ class _Ruling:
     def _meet(self, seen: Sequence[Seen], judgement: Judgement, halt: HaltRow | None) -> HaltRow:
         """The halt of this difference: the open one, or a new one that supersedes it."""
         occasion = self._occasion()
-        same = halt and (halt.generation, halt.digest) == (self.work.job.generation, difference_digest(judgement.halting))
+        same = halt and (halt.generation, halt.digest) == (
+            self.work.job.generation,
+            difference_digest(judgement.halting),
+        )
         if halt is None or not same:
             if self.work.job.lease:
                 self.work.job.lease = None  # the run that held it is being stopped
@@ -399,9 +404,7 @@ class _Ruling:
         ask = self.ask
         return halting.Occasion(ask.run, ask.stage, ask.ticket, ask.started_by, self.looked.coverage, self.policy)
 
-    def _write_check(
-        self, verdict: Verdict, judgement: Judgement, clearance: str | None, halt: HaltRow | None
-    ) -> None:
+    def _write_check(self, verdict: Verdict, judgement: Judgement, clearance: str | None, halt: HaltRow | None) -> None:
         readings = f"{self.ask.job}/checks/{self.id}"
         put_json(self.guard.store, readings, [_reading_row(item) for item in judgement.judged])
         counts: dict[str, int] = {}

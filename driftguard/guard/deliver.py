@@ -69,7 +69,9 @@ def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered |
     target = guard.targets.get(row.body["target"])
     try:
         if target is None:
-            raise Unavailable(f"no target {row.body['target']!r} is set up", "set it up again, or the note keeps waiting")
+            raise Unavailable(
+                f"no target {row.body['target']!r} is set up", "set it up again, or the note keeps waiting"
+            )
         receipt = target.deliver(_note(guard, job, row))
     except Unavailable as error:
         return _failed(guard, job, row, version, error)
@@ -128,9 +130,7 @@ def _note(guard: Guard, job: str, row: Row) -> Note:
     )
 
 
-def _result(
-    job: str, row: Row, state: Delivery, *, where: str = "", problem: str = "", next_at: str = ""
-) -> Delivered:
+def _result(job: str, row: Row, state: Delivery, *, where: str = "", problem: str = "", next_at: str = "") -> Delivered:
     body = row.body
     return Delivered(job, body["halt"], body["target"], body["event"], state, where, problem, next_at)
 

@@ -115,9 +115,10 @@ def amend(
     """A new version of the evidence where more is known of the authors than before; whether there is one."""
     known = halt_file.load(guard.store, halt.findings).findings
     now = [item.finding for item in judged if item.action is Action.HALT]
-    before, after = {p.name or p.object_id for p in authors_of(known)[0]}, {
-        p.name or p.object_id for p in authors_of(now)[0]
-    }
+    before, after = (
+        {p.name or p.object_id for p in authors_of(known)[0]},
+        {p.name or p.object_id for p in authors_of(now)[0]},
+    )
     if not after - before:
         return False
     tell_evidence(guard, work, halt, seen, judged, occasion)

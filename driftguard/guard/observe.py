@@ -190,7 +190,9 @@ class Observer:
             detail = f"{format_path(unfinished)} is not in a final state"
             return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
         try:
-            live = take_snapshot(reading, self._guard.sealer, self._policy.redact(entry.ref, self._today), key_id=entry.key_id)
+            live = take_snapshot(
+                reading, self._guard.sealer, self._policy.redact(entry.ref, self._today), key_id=entry.key_id
+            )
         except TooDeep as error:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=Cause.TOO_LARGE, detail=error.message))
         return self._compare(entry, live, found)

@@ -136,8 +136,15 @@ def _retry(guard: Guard, work: Work, policy: Policy) -> None:
 
 
 def _outcome(
-    guard: Guard, rules: JobPolicy, context: dict[str, Any], item: Seen, entries: dict[str, Entry],
-    halt: HaltRow | None, held: halt_file.HaltFile | None, observer: Observer, policy: Policy,
+    guard: Guard,
+    rules: JobPolicy,
+    context: dict[str, Any],
+    item: Seen,
+    entries: dict[str, Entry],
+    halt: HaltRow | None,
+    held: halt_file.HaltFile | None,
+    observer: Observer,
+    policy: Policy,
 ) -> accepting.Taken | None:
     """What becomes of one pending resource now; None where it is as it was."""
     found = item.finding
@@ -154,8 +161,15 @@ def _outcome(
         if not foreign and not covered(answers, window[1]):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
     return accepting.judge_fate(
-        item, named=True, recorded=found.ref.key in entries, foreign=foreign, halt=halt, held=held,
-        observer=observer, policy=policy, proven=False,
+        item,
+        named=True,
+        recorded=found.ref.key in entries,
+        foreign=foreign,
+        halt=halt,
+        held=held,
+        observer=observer,
+        policy=policy,
+        proven=False,
     )
 
 
@@ -218,9 +232,7 @@ def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
     before = load_baseline(guard.store, window["baseline"]) if window["baseline"] else None
     refs = [entry.ref for entry in baseline.entries.values()]
     answers = [source.events(refs, *span) for source in guard.sources]
-    foreign = {
-        ref.key for ref in refs if foreign_writers(answers, ref, span, own_writing(rules, window)) and before
-    }
+    foreign = {ref.key for ref in refs if foreign_writers(answers, ref, span, own_writing(rules, window)) and before}
     if foreign and before and rules.on_window_write is Response.HALT:
         _hold_back(guard, work, policy, window, before.entries, foreign)
     elif not covered(answers, span[1]) and guard.clock.now() < span[1] + _ASK_THE_LOG:

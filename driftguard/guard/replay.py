@@ -34,7 +34,7 @@ NO_LABEL = "(none)"
 class Verdict:
     """What one line says. Paths are text; `ignored` has (path, rule); `reason` is set for `unreadable` only.
 
-    `pair_id` is None where the line could not be judged.
+    `pair_id` is None where the line has none that can be read.
     """
 
     pair_id: str | None
@@ -98,13 +98,13 @@ class _PathsOnly:
 def replay(lines: Iterable[bytes | str], rules_for: Callable[[str], PathRules]) -> Iterator[Verdict]:
     """One verdict per line, in order. `rules_for` gives the path rules of a resource type."""
     for number, line in enumerate(lines, start=1):
-        label = NO_LABEL
+        label, pair_id = NO_LABEL, None
         try:
             pair = _read(line)
-            label = _label(pair)
+            label, pair_id = _label(pair), _pair_id(pair)
             yield _judge(pair, label, rules_for)
         except _Unreadable as reason:
-            yield Verdict(None, FindingKind.UNREADABLE, label, reason=f"line {number}: {reason}")
+            yield Verdict(pair_id, FindingKind.UNREADABLE, label, reason=f"line {number}: {reason}")
 
 
 def _read(line: bytes | str) -> dict[str, Json]:
@@ -126,6 +126,11 @@ def _label(pair: dict[str, Json]) -> str:
     if label is None:
         return NO_LABEL
     return label if isinstance(label, str) else json.dumps(label)
+
+
+def _pair_id(pair: dict[str, Json]) -> str | None:
+    pair_id = pair.get("pair_id")
+    return pair_id if isinstance(pair_id, str) else None
 
 
 def _judge(pair: dict[str, Json], label: str, rules_for: Callable[[str], PathRules]) -> Verdict:

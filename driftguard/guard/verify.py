@@ -43,7 +43,9 @@ def verify_file(document: dict[str, Any]) -> Verified:
     """Whether the document's digest is the one that it carries."""
     actual = digest_of(document)
     if document.get("digest") != actual:
-        return Verified(("digest",), (f"the file was changed: its digest is {actual}, it says {document.get('digest')}",))
+        return Verified(
+            ("digest",), (f"the file was changed: its digest is {actual}, it says {document.get('digest')}",)
+        )
     return Verified((f"digest {actual}",), ())
 
 

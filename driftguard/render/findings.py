@@ -17,6 +17,7 @@ from driftguard.flow.check import FindingKind
 from driftguard.flow.diff import MISSING, ChangeClass
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.path import Element, parse_path
+from driftguard.flow.review import UNREAD
 from driftguard.render.untrusted import one_line, two_values, value_text
 
 Finding = Mapping[str, Any]
@@ -31,7 +32,6 @@ _ACTORS = {
     "autoscale": "autoscale",
     "platform": "the platform",
 }
-_UNREAD = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def author(finding: Finding) -> str:
     """Who did it, with what client, when, and how sure; empty where nobody needs to have done anything."""
     found = finding.get("attribution")
     if found is None:
-        return "" if finding["finding"] in _UNREAD else "by nobody known: no source of attribution was asked"
+        return "" if finding["finding"] in UNREAD else "by nobody known: attribution was not sought"
     if not found["who"]:
         why = one_line(found["why"], 200) or "no event names the writer"
         return f"by nobody known: {why}; {_bracket(found)}"
@@ -155,7 +155,7 @@ def noise(findings: Iterable[Finding], also_seen: Iterable[Finding]) -> list[Noi
     """What also moved, and is held against nobody."""
     told = [one for finding in findings for one in _uncounted(finding)]
     for finding in also_seen:
-        if finding["finding"] in _UNREAD:
+        if finding["finding"] in UNREAD:
             continue
         moved = _counted_and_let_be(finding) + _uncounted(finding)
         told += moved or [Noise(resource_name(finding["resource"]), _still(finding), one_line(finding["reason"], 120))]
@@ -189,7 +189,7 @@ def _still(finding: Finding) -> str:
 
 def not_read(coverage: Mapping[str, Any], findings: Sequence[Finding] = ()) -> list[str]:
     """What was not read, one line each; without the `findings` that say so themselves."""
-    said = {finding["resource"] for finding in findings if finding["finding"] in _UNREAD}
+    said = {finding["resource"] for finding in findings if finding["finding"] in UNREAD}
     lines = [
         f"{resource_name(one['resource'])}: {one_line(one['cause'], 40)} {one_line(one['detail'], 160)}".rstrip()
         for one in coverage["not_read"]

@@ -17,7 +17,6 @@ from driftguard.flow.halt import Decision, State
 from driftguard.flow.review import UNREAD
 from driftguard.render.untrusted import one_line
 
-_UNREAD = frozenset(map(str, UNREAD))
 _LONGEST_ID = 300
 
 EFFECTS = {
@@ -55,7 +54,11 @@ def next_steps(
     if state in (State.STOPPED, State.RESOLVED, State.SUPERSEDED, State.EXPIRED):
         return [Step(check.command, "this halt is closed: ask again for the present state")]
     if state == State.IN_USE:
-        return [Step(f"driftguard jobs show {shlex.quote(one_line(job))}", "a run is using the decision: wait for its record")]
+        return [
+            Step(
+                f"driftguard jobs show {shlex.quote(one_line(job))}", "a run is using the decision: wait for its record"
+            )
+        ]
     decide = _decisions(halt, findings, frozenset(kept), most_named)
     if state == State.PROPOSED:
         return sorted(decide, key=lambda step: f" {proposed} " not in step.command)
@@ -67,11 +70,9 @@ def next_steps(
     return decide
 
 
-def _decisions(
-    halt: str, findings: Sequence[Mapping[str, Any]], kept: frozenset[str], most_named: int
-) -> list[Step]:
-    unread = [one["resource"] for one in findings if one["finding"] in _UNREAD]
-    read = [one["resource"] for one in findings if one["finding"] not in _UNREAD]
+def _decisions(halt: str, findings: Sequence[Mapping[str, Any]], kept: frozenset[str], most_named: int) -> list[Step]:
+    unread = [one["resource"] for one in findings if one["finding"] in UNREAD]
+    read = [one["resource"] for one in findings if one["finding"] not in UNREAD]
     kept_before = [resource for resource in read if resource.lower() in kept]
     possible: list[tuple[Decision, list[str]]] = [(Decision.STOP, [])]
     if read:

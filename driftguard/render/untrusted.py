@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import os.path
 
 from driftguard.flow.diff import MISSING
 from driftguard.flow.reading import Json
@@ -37,10 +36,16 @@ def two_values(before: Json, after: Json, limit: int = VALUE) -> tuple[str, str]
     """Before and after of one change, each as at most `limit` characters, cut so that the difference shows."""
     old, new = _as_json(before), _as_json(after)
     if max(len(old), len(new)) > limit:
-        start = len(os.path.commonprefix([old, new])) - _CONTEXT
+        start = _alike(old, new) - _CONTEXT
         if start > 0:
             old, new = "…" + old[start:], "…" + new[start:]
     return one_line(old, limit), one_line(new, limit)
+
+
+def _alike(old: str, new: str) -> int:
+    """How many characters the two begin with alike."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(old), len(new)))
 
 
 def _as_json(value: Json, most: int | None = None) -> str:

@@ -77,7 +77,7 @@ class Sandbox(Controls):
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Self:
         """Listen (0: on a free port) and serve in a thread. Raises WrongUse for an address that is not loopback."""
         server = self._listen(port, host)
-        self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self._thread.start()
         return self
 

@@ -188,3 +188,8 @@ def test_a_long_list_is_compared_in_one_pass() -> None:
     before = {"s": [{"name": str(n), "v": n} for n in range(20_000)], "t": list(range(20_000))}
     after = {"s": [{"name": str(n), "v": n} for n in range(19_999, 0, -1)], "t": list(range(1, 20_000))}
     assert [path for path, _, _ in told(before, after)] == ["s[name=0]", "t[0]"]
+
+
+def test_all_elements_of_a_list_in_a_list_can_be_others() -> None:
+    old, new = ({"a": [[{"name": name}]]} for name in ("x", "y"))
+    assert apply(old, diff(old, new)) == new

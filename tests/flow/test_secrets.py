@@ -241,3 +241,9 @@ def test_a_body_without_end_is_a_named_error() -> None:
         deep = [deep]
     with pytest.raises(TooDeep):
         seal({"a": deep}, TestSealer())
+
+
+def test_aligning_meets_elements_whose_identity_was_sealed_on_one_side() -> None:
+    body = {"a": [{"name": "x", "v": "1"}, {"name": "y", "v": "2"}]}
+    sealed = seal(body, TestSealer(), redacting("a"))
+    assert align(sealed, {"a": body["a"][::-1]}, TestSealer())[1]["a"] == sealed["a"][::-1]

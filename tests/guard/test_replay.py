@@ -119,8 +119,13 @@ def without(name: str) -> str:
 )
 def test_a_line_that_cannot_be_judged_is_unreadable_with_a_reason_and_the_next_is_judged(line: str | bytes) -> None:
     broken, good = judge([line, json.dumps(PAIR)])
-    assert (broken.pair_id, broken.finding, good.pair_id) == (None, FindingKind.UNREADABLE, "p1")
+    assert (broken.finding, good.pair_id) == (FindingKind.UNREADABLE, "p1")
     assert broken.as_json()["reason"].startswith("line 1: ")
+
+
+def test_a_line_that_cannot_be_judged_keeps_its_pair_id_where_it_has_one() -> None:
+    named, nameless = judge([json.dumps({"pair_id": "p9"}), json.dumps({**PAIR, "pair_id": 9})])
+    assert (named.pair_id, nameless.pair_id) == ("p9", None)
 
 
 @given(st.lists(st.binary(max_size=20) | st.text(max_size=20)))

@@ -31,8 +31,8 @@ class GitCheckout:
 
     def _git(self, *words: str) -> int:
         try:
-            done = subprocess.run(  # noqa: S603 reason: fixed words, the commit is checked to be hexadecimal
-                ["git", "-C", str(self._folder), *words],  # noqa: S607 reason: git is looked up as the user has it
+            done = subprocess.run(
+                ["git", "-C", str(self._folder), *words],
                 capture_output=True,
                 timeout=_TIMEOUT,
                 check=False,

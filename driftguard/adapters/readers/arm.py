@@ -33,7 +33,7 @@ _GRACE = 0.5  # seconds that workers get after the deadline to say themselves wh
 
 
 class ArmReader:
-    """The Reader of kind `arm`. `pins`: api-version per resource type, any case. `close` gives the connections back."""
+    """The Reader of kind `arm`. `pins`: api-version per resource type in lower case. `close` gives the connections back."""
 
     def __init__(
         self, options: ArmOptions, clock: Clock, pins: Mapping[str, str] = _NO_PINS, workers: int = 32

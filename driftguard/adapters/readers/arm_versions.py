@@ -58,7 +58,7 @@ class ApiVersions:
         self._fetch = fetch
         self._clock = clock
         self._folder = folder
-        self._pins = {type_.lower(): version for type_, version in pins.items()}
+        self._pins = pins  # asked one by one: the mapping may load a policy, which many calls never need
         self._lists: Once[tuple[str, str], _Listed] = Once()
 
     def choose(self, ref: ResourceRef, deadline: float) -> str | Failure:

@@ -15,7 +15,7 @@ def deliver(call: Call, job: str | None) -> int:
     from driftguard.guard.deliver import deliver_due, waiting
     from driftguard.guard.scan import rebuild_indexes
     from driftguard.render.json_views import deliveries_view
-    from driftguard.render.text import deliveries_text
+    from driftguard.render.lists import deliveries_text
 
     with call.guard() as guard:
         rebuild_indexes(guard)

@@ -12,7 +12,7 @@ from driftguard.entry.call import Call, common, working
 def doctor(call: Call) -> int:
     """Look whether policy, store, ledgers, notes and ARM are in order. Exit code 2 where something is not."""
     from driftguard.guard.doctor import examine
-    from driftguard.render.explained import doctor_text, doctor_view
+    from driftguard.render.tools import doctor_text, doctor_view
 
     with call.guard(create_store=True) as guard, working("looking"):
         symptoms = examine(guard)

@@ -15,7 +15,7 @@ from driftguard.entry.call import Call, common, working
 def explain(call: Call, job: str, resource: str, path: str | None) -> int:
     """Say which rule decides on a RESOURCE (its id, or a name that is unique in the job), or on one PATH of it."""
     from driftguard.guard.explain import explain as ask_guard
-    from driftguard.render.explained import explain_text, explain_view
+    from driftguard.render.tools import explain_text, explain_view
 
     with call.guard() as guard, working(f"reading {resource}"):
         told = ask_guard(guard, job, resource, path)

@@ -23,7 +23,7 @@ def list_(call: Call, job: str | None, all_states: bool) -> int:
     """List the open halts."""
     from driftguard.guard.review import list_halts
     from driftguard.render.json_views import halts_view
-    from driftguard.render.text import halts_text
+    from driftguard.render.lists import halts_text
 
     with call.guard() as guard:
         found = list(list_halts(guard, job=job, all_states=all_states))
@@ -61,7 +61,13 @@ def show(call: Call, halt: str, as_evidence: bool, version: int | None) -> int:
 @click.argument("decision", type=click.Choice(["overwrite", "keep", "stop", "waive"]))
 @click.option("--reason", required=True, help="Why; it stands on the ticket.")
 @click.option("--as", "name", metavar="NAME", help="Who decides (default: the operating system's user).")
-@click.option("--resource", "resources", multiple=True, metavar="ID", help="A resource that must be named (waived, or kept before).")
+@click.option(
+    "--resource",
+    "resources",
+    multiple=True,
+    metavar="ID",
+    help="A resource that must be named (waived, or kept before).",
+)
 @click.option("--in-code", metavar="REF", help="Where a kept change will be in the code.")
 @click.option("--if-match", metavar="VERSION", help="Only if the halt is still at this version (see show --json).")
 @common
@@ -86,9 +92,7 @@ def decide(
     from driftguard.render.text import decided_text
 
     with call.guard() as guard:
-        deciding = review.Deciding(
-            halt, Decision(decision), reason, call.reviewer(name), resources, in_code, if_match
-        )
+        deciding = review.Deciding(halt, Decision(decision), reason, call.reviewer(name), resources, in_code, if_match)
         decided = review.decide(guard, deciding)
     call.tell(lambda: halt_view(decided), lambda: decided_text(decided))
     return 0
@@ -101,9 +105,7 @@ def decide(
 @click.option("--as", "name", metavar="NAME", help="Who confirms (default: the operating system's user).")
 @click.option("--if-match", metavar="VERSION", help="Only if the halt is still at this version.")
 @common
-def confirm(
-    call: Call, halt: str, in_code: str, for_run: str | None, name: str | None, if_match: str | None
-) -> int:
+def confirm(call: Call, halt: str, in_code: str, for_run: str | None, name: str | None, if_match: str | None) -> int:
     """Confirm that a kept change is in the code: runs whose source contains it may pass."""
     from driftguard.guard import review
     from driftguard.render.json_views import halt_view

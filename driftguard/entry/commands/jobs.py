@@ -18,7 +18,7 @@ def list_(call: Call) -> int:
     """List all jobs."""
     from driftguard.guard.jobs import list_jobs
     from driftguard.render.json_views import jobs_view
-    from driftguard.render.text import jobs_text
+    from driftguard.render.lists import jobs_text
 
     with call.guard() as guard:
         views = list_jobs(guard)
@@ -57,7 +57,9 @@ def release(call: Call, job: str, reason: str, clearance: str | None, name: str 
 @jobs.command()
 @click.argument("job")
 @click.option("--reason", required=True, help="Why.")
-@click.option("--resource", "resources", multiple=True, metavar="ID", help="Only this resource (default: the whole job).")
+@click.option(
+    "--resource", "resources", multiple=True, metavar="ID", help="Only this resource (default: the whole job)."
+)
 @click.option("--as", "name", metavar="NAME", help="Who retires it (default: the operating system's user).")
 @common
 def retire(call: Call, job: str, reason: str, resources: tuple[str, ...], name: str | None) -> int:
@@ -94,7 +96,7 @@ def proposals(call: Call, job: str | None) -> int:
     """List the proposals that wait for a reviewer."""
     from driftguard.guard import jobs as verbs
     from driftguard.render.json_views import proposals_view
-    from driftguard.render.text import proposals_text
+    from driftguard.render.lists import proposals_text
 
     with call.guard() as guard:
         found = verbs.proposals(guard, job)
@@ -121,7 +123,7 @@ def accept(call: Call, job: str, proposal: str, reason: str, name: str | None) -
 def _tell(call: Call, view: object) -> None:
     from driftguard.guard.jobs import JobView
     from driftguard.render.json_views import job_view
-    from driftguard.render.text import job_text
+    from driftguard.render.lists import job_text
 
     if isinstance(view, JobView):
         call.tell(lambda: job_view(view), lambda: job_text(view))

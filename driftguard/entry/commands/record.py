@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
@@ -16,8 +18,12 @@ _MOST_IDS = 200_000
 @click.option("--deployment", "deployments", multiple=True, metavar="ID", help="An ARM deployment: what it put out.")
 @click.option("--resource", "resources", multiple=True, metavar="ID", help="One resource.")
 @click.option("--resource-group", "groups", multiple=True, metavar="ID", help="Everything that a resource group lists.")
-@click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Everything that a subscription lists.")
-@click.option("--ids-file", type=click.File("r", encoding="utf-8"), metavar="F", help="Resource ids, one a line; - for stdin.")
+@click.option(
+    "--subscription", "subscriptions", multiple=True, metavar="ID", help="Everything that a subscription lists."
+)
+@click.option(
+    "--ids-file", type=click.File("r", encoding="utf-8"), metavar="F", help="Resource ids, one a line; - for stdin."
+)
 @click.option("--after-failure", is_flag=True, help="The run failed: record what it left all the same.")
 @run_options
 @common
@@ -29,7 +35,7 @@ def record(
     resources: tuple[str, ...],
     groups: tuple[str, ...],
     subscriptions: tuple[str, ...],
-    ids_file: click.utils.LazyFile | None,
+    ids_file: IO[str] | None,
     after_failure: bool,
     ticket: str | None,
     run: str | None,
@@ -64,14 +70,16 @@ def record(
     return recorded.exit_code
 
 
-def _ids(file: click.utils.LazyFile | None) -> list[str]:
+def _ids(file: IO[str] | None) -> list[str]:
     """The ids in a file; blank lines and lines that begin with # do not count. Raises WrongUse."""
     if file is None:
         return []
     try:
         lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongUse(f"the ids file cannot be read: {type(error).__name__}", "give a UTF-8 text, one id a line") from error
+        raise WrongUse(
+            f"the ids file cannot be read: {type(error).__name__}", "give a UTF-8 text, one id a line"
+        ) from error
     ids = [line for line in lines if line and not line.startswith("#")]
     if not ids or len(ids) > _MOST_IDS:
         raise WrongUse(f"the ids file names {len(ids)} resources", f"name between 1 and {_MOST_IDS}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import IO
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from driftguard.entry.call import Call, common
 from driftguard.errors import WrongUse
+
+if TYPE_CHECKING:
+    from driftguard.flow.diff import PathRules
 
 
 @click.command()
@@ -25,18 +28,18 @@ def replay(call: Call, file: str, out: str | None) -> int:
     from driftguard.guard.recording import open_lines
     from driftguard.guard.replay import ReplaySummary
     from driftguard.guard.replay import replay as judge
-    from driftguard.render.explained import replay_text, replay_view
+    from driftguard.render.tools import replay_text, replay_view
 
     summary = ReplaySummary()
-    with _writer(out) as write, open_lines(file) as lines:
-        for verdict in judge(lines, _rules_for(call)):
+    with _writer(out) as write:
+        for verdict in judge(open_lines(file), _rules_for(call)):
             summary.add(verdict)
             write(verdict.as_json())
     call.tell(lambda: replay_view(summary), lambda: replay_text(summary))
     return summary.exit_code
 
 
-def _rules_for(call: Call) -> Callable[[str], object]:
+def _rules_for(call: Call) -> Callable[[str], PathRules]:
     """The path rules of a resource type under the policy in use; a rule that names more than a type does not apply."""
     from datetime import UTC, datetime
 
@@ -53,9 +56,9 @@ def _writer(out: str | None) -> Iterator[Callable[[dict[str, object]], object]]:
     if out is None:
         yield lambda verdict: None
         return
-    try:
-        file: IO[str] = open(out, "w", encoding="ascii")
-    except OSError as error:
-        raise WrongUse(f"the verdicts cannot be written: {error.strerror}", "name a file that can be written") from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            file: IO[str] = stack.enter_context(open(out, "w", encoding="ascii"))
+        except OSError as error:
+            raise WrongUse(f"the verdicts cannot be written: {error.strerror}", "name a file that can be written") from error
         yield lambda verdict: file.write(json.dumps(verdict) + "\n")

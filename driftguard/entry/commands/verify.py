@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 import click
 
 from driftguard.entry.call import Call, common_with_store_flag
@@ -10,13 +12,13 @@ from driftguard.entry.call import Call, common_with_store_flag
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @common_with_store_flag
-def verify(call: Call, file: click.utils.LazyFile) -> int:
+def verify(call: Call, file: IO[bytes]) -> int:
     """Check that evidence is as it was written; with --store also that the ledger of its job is whole and knows it.
 
     Exit code 1 where something was changed.
     """
     from driftguard.guard import verify as verbs
-    from driftguard.render.explained import verify_text, verify_view
+    from driftguard.render.tools import verify_text, verify_view
 
     document = verbs.read_evidence(file.read())
     if call.store is None:

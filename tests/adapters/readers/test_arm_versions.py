@@ -74,9 +74,9 @@ def test_a_type_without_a_version_is_refused_with_the_remedy(unlisted: str) -> N
     assert isinstance(refused, Failure) and refused.cause is Cause.REFUSED and "api_versions" in refused.detail
 
 
-def test_a_pin_of_the_policy_comes_first_whatever_its_casing() -> None:
+def test_a_pin_of_the_policy_comes_first_whatever_the_casing_of_the_id() -> None:
     provider = Provider()
-    pins = {"microsoft.network/VirtualNetworks": "2020-01-01"}
+    pins = {"microsoft.network/virtualnetworks": "2020-01-01"}
     assert chosen(provider, VNET.id, pins=pins) == "2020-01-01" and provider.asked == []
 
 

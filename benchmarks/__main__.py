@@ -1,0 +1,42 @@
+"""`python -m benchmarks [--quick] [NAME …]`: measures, prints a table, exits with 1 where a bound is missed.
+
+Nothing is written but temporary folders. `--quick` measures next to nothing and keeps no bound: it shows that all of it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks import check_memory, check_speed, replay_speed, start_up
+from benchmarks.row import Row, any_short, heading, shown
+
+BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
+    "speed": check_speed.rows,
+    "memory": check_memory.rows,
+    "replay": replay_speed.rows,
+    "start": start_up.rows,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmarks that are named, by default all; 1 where one falls short, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what Drift Guard promises.")
+    parser.add_argument("--quick", action="store_true", help="measure next to nothing: shows that all of it runs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
+    asked = parser.parse_args(arguments)
+    unknown = sorted(set(asked.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]}; use {', '.join(BENCHMARKS)}")
+    print(heading())
+    rows: list[Row] = []
+    for name in asked.names or BENCHMARKS:
+        for row in BENCHMARKS[name](quick=asked.quick):
+            print(shown(row), flush=True)
+            rows.append(row)
+    return 1 if any_short(rows) and not asked.quick else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
