@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from urllib.request import Request, urlopen
 
 from driftguard.sandbox import Sandbox, many
@@ -32,15 +33,28 @@ class Arm:
         """Limit kinds of operation and fill the buckets; an empty mapping is no limit."""
         self._post("throttle", limits)
 
+    def refusals(self) -> int:
+        """How many GETs were answered with 429 since this was last asked."""
+        counters = self._call("GET", "log")["counters"]
+        self._call("DELETE", "log")
+        return int(counters.get("GET 429", 0))
+
     def _post(self, lever: str, body: Mapping[str, object]) -> None:
-        data = json.dumps(body).encode()
-        with urlopen(Request(f"{self.endpoint}/sandbox/{lever}", data, method="POST")) as answer:
-            answer.read()
+        self._call("POST", lever, json.dumps(body).encode())
+
+    def _call(self, method: str, lever: str, data: bytes | None = None) -> Any:
+        with urlopen(Request(f"{self.endpoint}/sandbox/{lever}", data, method=method)) as answer:
+            return json.load(answer)
 
 
 def resource_ids(count: int) -> list[str]:
     """The ids of the resources that `arm(count)` serves, without their groups."""
     return [resource_id for resource_id, _ in many(count, 0) if "/providers/" in resource_id]
+
+
+def group_ids(count: int) -> list[str]:
+    """The ids of the resource groups that hold them."""
+    return [resource_id for resource_id, _ in many(count, 0) if "/providers/" not in resource_id]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     with TemporaryDirectory() as folder, arm(count) as server:
         environ = environment(server.endpoint, str(Path(folder) / "store.db"))
         with guarded.open_guard(environ) as guard:
-            guarded.record_all(guard, resource_ids(count))
+            guarded.record_all(guard, resources=resource_ids(count))
             wanted = guarded.recorded(guard)
         assert len(wanted) == count
         ours = _seconds_of(lambda: _ours(environ), count)
@@ -47,14 +47,36 @@ def _compared(
     rounds: int,
     limits: dict[str, list[int]],
 ) -> Iterator[Row]:
-    own, bare = [], []
+    own, bare = _Side(server, limits), _Side(server, limits)
     for _ in range(rounds):
-        server.throttle(limits)
-        own.append(ours())
-        server.throttle(limits)
-        bare.append(theirs())
-    note = f"ours {median(own):.2f} s, bare SDK {median(bare):.2f} s, {rounds} round(s) each"
-    yield Row(what, median(own) / median(bare), RATIO, "x", note)
+        own.measure(ours)
+        bare.measure(theirs)
+    note = f"ours {own}, bare SDK {bare}; {rounds} round(s) each"
+    yield Row(what, own.seconds / bare.seconds, RATIO, "x", note)
+
+
+class _Side:
+    """The rounds of one side, each begun with full buckets."""
+
+    def __init__(self, server: Arm, limits: dict[str, list[int]]) -> None:
+        self._server, self._limits = server, limits
+        self._rounds: list[float] = []
+        self._refusals = 0
+
+    def measure(self, work: Callable[[], float]) -> None:
+        """One more round."""
+        self._server.throttle(self._limits)
+        self._server.refusals()
+        self._rounds.append(work())
+        self._refusals += self._server.refusals()
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return median(self._rounds)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s" + (f" and {self._refusals} times 429" if self._limits else "")
 
 
 def _ours(environ: dict[str, str]) -> int:

@@ -22,9 +22,9 @@ def open_guard(environ: Mapping[str, str]) -> AbstractContextManager[Guard]:
     return guard_from(read_settings(environ))
 
 
-def record_all(guard: Guard, ids: Iterable[str]) -> int:
-    """Record these resources as the job's first baseline; how many it holds."""
-    record(guard, Recording(JOB, "run-0", naming=Naming(resources=tuple(ids))))
+def record_all(guard: Guard, *, resources: Iterable[str] = (), groups: Iterable[str] = ()) -> int:
+    """Record these resources, and all in these groups, as the job's first baseline; how many resources it holds."""
+    record(guard, Recording(JOB, "run-0", naming=Naming(resources=tuple(resources), scopes=tuple(groups))))
     return len(recorded(guard))
 
 

@@ -55,10 +55,10 @@ def peak_mb() -> float:
 
 def _record(endpoint: str, store: str, count: str) -> int:
     from benchmarks import guarded
-    from benchmarks.arm_process import environment, resource_ids
+    from benchmarks.arm_process import environment, group_ids
 
     with guarded.open_guard(environment(endpoint, store)) as guard:
-        return guarded.record_all(guard, resource_ids(int(count)))
+        return guarded.record_all(guard, groups=group_ids(int(count)))
 
 
 def _check(endpoint: str, store: str, count: str) -> int:

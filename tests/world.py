@@ -98,12 +98,13 @@ def world(
     sandbox: Sandbox | None = None,
     store: Store | None = None,
     targets: Mapping[str, Target] | None = None,
+    read_timeout: float = 2.0,
 ) -> Iterator[World]:
     """A world whose ids count up, so that a run can be repeated exactly."""
     with sandbox or Sandbox() as box:
         clock = VirtualClock(box)
         base = open_sqlite(folder / "store.db")
-        options = ArmOptions(endpoint=box.endpoint, token="pipeline", read_timeout=2.0, connect_timeout=2.0)
+        options = ArmOptions(endpoint=box.endpoint, token="pipeline", read_timeout=read_timeout, connect_timeout=2.0)
         reader = ArmReader(options, clock)
         ids = itertools.count(1)
         tickets = FileTickets(folder / "tickets")

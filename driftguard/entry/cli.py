@@ -141,7 +141,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
     except BrokenPipeError:
         return 2
-    except Exception as error:  # noqa: BLE001 reason: an unforeseen fault must not leave with 1 (halt) or 0
+    except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
         click.echo(f"driftguard: internal fault ({_place(error)}): nothing was decided; please report it", err=True)
         return 2
 

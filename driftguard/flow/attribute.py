@@ -1,7 +1,8 @@
 """Who changed it: joins the events of the sources to one resource.
 
 Rules:
-- Only events inside the bracket count: after the state was last seen good, up to when it was first seen changed.
+- Only events inside the bracket count: after the state was last seen good, up to when it was first seen changed. Both are
+  times of a server's `Date` header, which has whole seconds: the second of the later one belongs to the bracket.
 - An event on something below the resource counts as a write to it (a security rule is part of its group).
 - Each writer has a class; the finding's class is the one a halt must be most careful with (`CARE`): a person who wrote
   beside a pipeline makes it a person's change.
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from driftguard.flow.resource import ResourceRef
+
+DATE_TICK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class Principal:
         theirs = {text.lower() for text in (event.object_id, event.caller) if text}
         if mine & theirs:
             return True
-        as_app = {event.app_id.lower(), event.caller.lower()}
+        # The client names the writer only where the source says that no person stood behind it.
+        as_app = {event.caller.lower(), event.app_id.lower() if event.is_person is False else ""}
         return bool(self.app_id) and event.is_person is not True and self.app_id.lower() in as_app
 
 
@@ -151,15 +155,25 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
 
 
 def writers_of(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime]) -> list[Event]:
-    """The events on the resource, or below it, inside the bracket; newest first, one per operation."""
+    """The events on the resource, or below it, inside the bracket; newest first, one per operation and writer."""
     since, until = bracket
-    seen: dict[tuple[str, str, str], Event] = {}
-    for answer in answers:
-        for event in answer.events:
-            of_ref = event.resource == ref.key or event.resource.startswith(ref.key + "/")
-            if of_ref and since <= event.at <= until:
-                seen.setdefault((event.correlation_id or event.id, event.operation, event.resource), event)
-    return sorted(seen.values(), key=lambda event: (event.at, event.id), reverse=True)
+    inside = [
+        event
+        for answer in answers
+        for event in answer.events
+        if (event.resource == ref.key or event.resource.startswith(ref.key + "/"))
+        and since <= event.at < until + DATE_TICK
+    ]
+    newest: dict[tuple[str | bool | None, ...], Event] = {}
+    for event in sorted(inside, key=lambda event: (event.at, event.id), reverse=True):
+        newest.setdefault(_writing(event), event)
+    return list(newest.values())
+
+
+def _writing(event: Event) -> tuple[str | bool | None, ...]:
+    """What makes two events one writing. The writer is part of it: callers choose the correlation id, also another's."""
+    writer = (event.caller.lower(), event.object_id.lower(), event.app_id.lower(), event.is_person, event.category)
+    return (event.correlation_id or event.id, event.operation, event.resource, *writer)
 
 
 def actor_of(event: Event, own: Own) -> Actor:

@@ -1,12 +1,12 @@
 """Proceed, Halt or CannotTell: what the findings of a check mean under the job's policy.
 
 Rules:
-- Only Proceed lets a run go on. No finding at all is CannotTell: a check that read nothing cleared nothing.
+- Only Proceed lets a run go on. No finding of a recorded resource is CannotTell: a check that read nothing cleared nothing.
 - Each finding has one action: proceed, tell, accept, halt or unclear; the policy names the rest by the actor's class.
 - One finding that halts makes the verdict Halt, even beside unreadable ones: what is known is enough to stop.
 - Unreadable and InFlight are unclear; once lasting they halt, so that a reviewer can waive them for one run.
 - A resource of the open halt that cannot be read now is taken to be as it was: silence is not a change.
-- `our pipeline` is accepted only when proven.
+- `our pipeline` is accepted only when proven; with `own_writes: probable` its principal alone is enough.
 - In observe mode the verdict is what it would have been, told, and the run goes on.
 """
 
@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import Finding, FindingKind
-from driftguard.flow.policy import JobPolicy
+from driftguard.flow.policy import JobPolicy, Mode, OwnWrites
 
 
 class Verdict(StrEnum):
@@ -66,30 +66,36 @@ class Judgement:
         return self.of(Action.HALT)
 
 
+_SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+
+
 def judge(findings: Iterable[Finding], policy: JobPolicy) -> Judgement:
     """The judgement of a check."""
     judged = tuple(_judge_one(finding, policy) for finding in findings)
-    return Judgement(judged, _verdict(judged), observed=policy.mode == "observe")
+    return Judgement(judged, _verdict(judged), observed=policy.mode is Mode.OBSERVE)
 
 
 def _verdict(judged: Sequence[Judged]) -> Verdict:
     actions = {item.action for item in judged}
     if Action.HALT in actions:
         return Verdict.HALT
-    if Action.UNCLEAR in actions or not judged:
+    if Action.UNCLEAR in actions or all(item.finding.kind in _NEVER_RECORDED for item in judged):
         return Verdict.CANNOT_TELL
     return Verdict.PROCEED
 
 
+_NEVER_RECORDED = (FindingKind.UNRECORDED, FindingKind.UNMANAGED)
+
+
 def _judge_one(finding: Finding, policy: JobPolicy) -> Judged:
     kind = finding.kind
-    if kind in (FindingKind.UNCHANGED,):
+    if kind is FindingKind.UNCHANGED:
         return Judged(finding, Action.PROCEED, "nothing differs")
     if kind in (FindingKind.TOUCHED, FindingKind.UNRECORDED):
         return Judged(finding, Action.TELL, "told, never stops a run")
     if kind is FindingKind.GONE:
         return Judged(finding, Action.HALT, "a recorded resource is gone")
-    if kind in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT):
+    if kind in _SILENT:
         if finding.lasting:
             return Judged(finding, Action.HALT, f"lastingly {finding.cause}")
         return Judged(finding, Action.UNCLEAR, f"{finding.cause}")
@@ -105,6 +111,8 @@ def _judge_moved(finding: Finding, policy: JobPolicy) -> Judged:
     actor = found.actor if found else Actor.UNKNOWN
     if actor is Actor.OUR_PIPELINE and found and found.proven:
         return Judged(finding, Action.ACCEPT, "own_writes: proven to be this job's own write")
+    if actor is Actor.OUR_PIPELINE and policy.own_writes is OwnWrites.PROBABLE:
+        return Judged(finding, Action.ACCEPT, "own_writes: probable, by the principal of this job")
     return _by_word(finding, policy.on_drift[actor], f"on_drift.{actor}")
 
 
@@ -116,21 +124,35 @@ def _by_word(finding: Finding, word: str, key: str) -> Judged:
 
 
 def carry_over(findings: Iterable[Finding], of_halt: Iterable[Finding]) -> list[Finding]:
-    """The findings, with the open halt's finding in place of one that is not readable (or not settled) now.
+    """The findings, with the open halt's finding in place of what is not readable (or not settled) now.
 
-    Only what the halt holds as a real difference is carried; an unreadable one of the halt stays what it is now.
+    Only what the halt holds as a real difference is carried; an unreadable one of the halt stays what it is now. What was
+    lost with a resource group is carried as the one finding of the group. A scope that cannot be listed carries the
+    unmanaged resources that the halt holds in it.
     """
-    held = {
-        finding.ref.key: finding
-        for finding in of_halt
-        if finding.kind not in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
-    }
-    carried = []
-    for finding in findings:
-        silent = finding.kind in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
-        if silent and finding.ref.key in held:
-            why = f"not readable now ({finding.cause}): taken to be as it was when the halt opened"
-            carried.append(replace(held[finding.ref.key], carried=True, detail=why))
+    now = list(findings)
+    held = [finding for finding in of_halt if finding.kind not in _SILENT]
+    known = {key: finding for finding in held for key in (finding.ref.key, *map(str.lower, finding.covers))}
+    listed = {finding.ref.key for finding in now}
+    told: list[Finding] = []
+    carried: dict[str, Finding] = {}
+    for finding in now:
+        if finding.kind not in _SILENT:
+            told.append(finding)
+        elif stands := known.get(finding.ref.key):
+            carried[stands.ref.key] = _as_it_was(stands, finding)
         else:
-            carried.append(finding)
-    return carried
+            told.append(finding)
+            unlisted = [one for one in held if _is_hidden(one, finding) and one.ref.key not in listed]
+            carried |= {one.ref.key: _as_it_was(one, finding) for one in unlisted}
+    return [*(finding for finding in told if finding.ref.key not in carried), *carried.values()]
+
+
+def _as_it_was(held: Finding, silent: Finding) -> Finding:
+    why = f"not readable now ({silent.cause}): taken to be as it was when the halt opened"
+    return replace(held, carried=True, detail=why)
+
+
+def _is_hidden(held: Finding, scope: Finding) -> bool:
+    """Whether only a list of this scope, which did not come, would show the resource."""
+    return held.kind is FindingKind.UNMANAGED and held.ref.key.startswith(scope.ref.key + "/")

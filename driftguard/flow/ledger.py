@@ -40,9 +40,15 @@ class LedgerEntry:
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> LedgerEntry:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`. A member that somebody removed or replaced is left to `first_fault` to find."""
+        data = stored.get("data")
         return LedgerEntry(
-            stored["number"], stored["at"], stored["event"], stored["data"], stored["previous"], stored["hash"]
+            stored.get("number", 0),
+            stored.get("at", ""),
+            stored.get("event", ""),
+            data if isinstance(data, Mapping) else {"": data},
+            stored.get("previous", ""),
+            stored.get("hash", ""),
         )
 
 

@@ -6,13 +6,18 @@ from datetime import UTC, datetime
 
 
 def to_text(moment: datetime) -> str:
-    """`2026-03-01T02:14:07.000000Z`. The moment must be timezone-aware."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """`2026-03-01T02:14:07.000000Z`. Raises ValueError for a moment without a time zone: it could be any hour."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def from_text(text: str) -> datetime:
     """The inverse of `to_text`. Raises ValueError for any other form."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    if to_text(moment) != text:
+        raise ValueError(f"{text!r} is not a moment as it is stored")
+    return moment.replace(tzinfo=UTC)
 
 
 def for_people(moment: datetime) -> str:

@@ -223,8 +223,9 @@ class Fate(StrEnum):
 class Traces:
     """What a record knows of one resource after the run.
 
-    `decided_badly`: an overwrite left the manual change in place. `reverted`: a kept change is no longer there.
-    `foreign_write`: somebody else wrote between clearance and record. `named`: this run named the resource.
+    `decided_badly`: an overwrite left the manual change in place, or what was waived is still unreadable. `reverted`: a
+    kept change is no longer there. `foreign_write`: somebody else wrote between clearance and record. `named`: this run
+    named the resource.
     """
 
     found: bool
@@ -240,6 +241,8 @@ class Traces:
 def fate_of(traces: Traces) -> Fate:
     """The fate, by the rules of this module, most careful first."""
     if not traces.gone and not (traces.found and traces.settled):
+        if traces.decided_badly and traces.recorded:
+            return Fate.HELD
         return Fate.PENDING if traces.named or traces.foreign_write else Fate.UNTOUCHED
     if traces.reverted:
         return Fate.REVERTED

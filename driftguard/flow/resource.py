@@ -53,22 +53,20 @@ class ResourceRef:
     @property
     def subscription(self) -> str:
         """The subscription's id in lower case; empty for a tenant-level resource."""
-        return _value_after(self.key, "subscriptions")
+        parts = self.key.split("/")
+        return parts[2] if parts[1] == "subscriptions" else ""
 
     @property
     def resource_group(self) -> str:
         """The resource group's name in lower case; empty outside a group."""
-        return _value_after(self.key, "resourcegroups")
+        parts = self.key.split("/")
+        in_group = self.subscription and parts[3:4] == ["resourcegroups"]
+        return parts[4] if in_group else ""
 
     @property
     def namespace(self) -> str:
         """The provider namespace, such as `Microsoft.Network`."""
         return self.type.partition("/")[0]
-
-
-def _value_after(key: str, word: str) -> str:
-    parts = key.split("/")
-    return parts[parts.index(word) + 1] if word in parts[:4] and parts.index(word) + 1 < len(parts) else ""
 
 
 def parse_ref(text: str, *, kind: str = "arm", cloud: str = "public", tenant: str = "") -> ResourceRef:
@@ -85,9 +83,14 @@ def _parse_arm(text: str, cloud: str, tenant: str) -> ResourceRef:
     if not path.startswith("/") or len(path) > _MAX_ID:
         raise _malformed(text)
     segments = path[1:].split("/")
-    if any(not _SEGMENT.match(segment) or set(segment) == {"."} for segment in segments):
+    if not all(_is_segment(segment) for segment in segments):
         raise _malformed(text)
     return ResourceRef("arm", cloud, tenant, path.lower(), _arm_type(segments, text), path)
+
+
+def _is_segment(text: str) -> bool:
+    """Whether the text may stand between two slashes; what does not print (such as a change of direction) may not."""
+    return bool(_SEGMENT.match(text)) and text.isprintable() and set(text) != {"."}
 
 
 def _without_host(text: str, cloud: str) -> str:

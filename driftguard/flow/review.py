@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftguard.errors import NotAllowed, WrongUse
+from driftguard.flow.attribute import Actor, Event, Own, actor_of
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.halt import Decision
 
@@ -37,12 +38,12 @@ class Person:
 
     def accounts(self, identities: Identities) -> frozenset[str]:
         """All names that this person is known by, lower case."""
-        own = {text.lower() for text in (self.name, self.object_id, self.app_id) if text}
-        for person, accounts in identities.items():
-            known = {person.lower(), *(account.lower() for account in accounts)}
-            if known & own:
-                own |= known
-        return frozenset(own)
+        own = _folded(self.name, self.object_id, self.app_id)
+        people = [_folded(person, *accounts) for person, accounts in identities.items()]
+        # An account may stand under several people: whoever shares one is the same person, in whatever order they stand.
+        while linked := [known for known in people if known & own and not known <= own]:
+            own = own.union(*linked)
+        return own
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -52,6 +53,11 @@ class Person:
     def from_dict(stored: Mapping[str, Any]) -> Person:
         """The inverse of `to_dict`."""
         return Person(stored["name"], stored["object_id"], stored["app_id"], stored["asserted"])
+
+
+def _folded(*names: str) -> frozenset[str]:
+    """The names as they are compared: without regard to case and outer blanks, empty ones left out."""
+    return frozenset(name.strip().casefold() for name in names if name.strip())
 
 
 def same_person(one: Person, other: Person, identities: Identities) -> bool:
@@ -70,17 +76,28 @@ def authors_of(findings: Iterable[Finding]) -> tuple[list[Person], bool]:
         if finding.kind in UNREAD:
             continue
         writers = finding.attribution.writers if finding.attribution else ()
-        named = [Person(event.caller, event.object_id) for event in writers if event.caller or event.object_id]
-        unknown = unknown or not named
-        authors.extend(person for person in named if person not in authors)
+        named = [_author(event) for event in writers]
+        unknown = unknown or not writers or any(_is_nameless(event) for event in writers)
+        authors.extend(person for person in dict.fromkeys(named) if person.accounts({}) and person not in authors)
     return authors, unknown
+
+
+def _author(event: Event) -> Person:
+    """The writer of an event; the client application is a name of it only where no person signed in through it."""
+    return Person(event.caller, event.object_id, "" if event.is_person is True else event.app_id)
+
+
+def _is_nameless(event: Event) -> bool:
+    """Whether a person may have made the event and nothing says which one."""
+    names_nobody = not _folded(event.caller, event.object_id)
+    return names_nobody and actor_of(event, Own()) in (Actor.PERSON, Actor.UNKNOWN)
 
 
 def require_four_eyes(
     reviewer: Person, *, authors: Iterable[Person], starter: Person | None, identities: Identities
 ) -> None:
     """Raises NotAllowed where the reviewer made the change or started the run."""
-    if not reviewer.name and not reviewer.object_id:
+    if not _folded(reviewer.name, reviewer.object_id):
         raise NotAllowed("a decision needs somebody who takes it", "say who you are: --as NAME")
     if any(same_person(reviewer, author, identities) for author in authors):
         raise NotAllowed(

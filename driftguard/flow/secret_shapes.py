@@ -18,7 +18,10 @@ from functools import lru_cache
 _SECRET_NAMES = frozenset(
     {
         "pwd",
+        "pw",
+        "pass",
         "passwd",
+        "passwordhash",
         "secret",
         "secrettext",
         "securevalue",
@@ -29,6 +32,14 @@ _SECRET_NAMES = frozenset(
         "sas",
         "sasurl",
         "sasuri",
+        "authorization",
+        "proxyauthorization",
+        "credentialstring",
+        "encryptedcredential",
+        "kubeconfig",
+        "dockerauthconfig",
+        "dockerconfigjson",
+        "jaasconfig",
         "customdata",
         "userdata",
         "protectedsettings",
@@ -40,10 +51,11 @@ _SECRET_NAMES = frozenset(
 )
 _SECRET_ENDINGS = re.compile(
     r"(?:passwords?|passphrase|clientsecret|appsecret|secretkey|secretaccesskey|sharedsecret|serversecret|apisecret"
-    r"|connectionstring|token|saskey|sharedaccesssignature"
-    r"|(?:access|account|shared|storage|storagecontainer|primary|secondary|master|api|auth|authorization|function|host"
-    r"|private|symmetric|workspace|admin|query|hmac|subscription|security|decryption|validation|registration|license"
-    r"|service|sharedaccess|webhook)key[12s]?)$"
+    r"|connectionstring|token|saskey|sasurl|sasuri|sharedaccesssignature"
+    r"|(?:db|database|sql|user|admin|root|login|smtp|mail|redis|api|app|auth|service|pg)(?:pass|pw)"
+    r"|(?:access|account|shared|storage|storagecontainer|primary|secondary|master|api|auth|authorization|activation"
+    r"|functions?|host|private|symmetric|workspace|admin|query|hmac|subscription|security|decryption|validation"
+    r"|registration|license|service|sharedaccess|webhook)key[12s]?)$"
 )
 _NOISE = re.compile(r"[_\-. ]")
 
@@ -68,8 +80,8 @@ _ASSIGNMENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (":", _WORDS + r"[\"']?\s*:\s*[\"']?[^\s\"'/]"),
         ("-", r"(?:^|\s)--?[a-z-]{0,40}" + _WORDS + r"\s+\S"),
         (" ", r"bearer\s+[a-z0-9._~+/-]{16}"),
-        # user and password in a URL
-        ("@", r"://[^/\s:@]*:[^/\s@]+@"),
+        # user and password, or a token for a user, in a URL
+        ("@", r"://(?:[^/\s:@]*:[^/\s@]+|[^/\s:@]{20,100})@"),
     )
 )
 _SHORTEST_ASSIGNMENT = 6  # characters: `pwd=a;`

@@ -28,6 +28,8 @@ _NO_RULES = PatternSet()
 
 # Names under which Microsoft.Web keeps dictionaries of settings whose values are the application's own secrets.
 _SETTINGS = frozenset({"appsettings", "connectionstrings", "functionappsettings", "publishingcredentials"})
+# Names of lists of named values, all of them secrets: those settings, and the secrets of container apps.
+_NAMED_SECRETS = _SETTINGS | {"secrets"}
 _VALUES = frozenset({"value", "defaultvalue", "connectionstring"})
 _SECURE_TYPES = frozenset({"securestring", "secureobject"})
 
@@ -99,7 +101,7 @@ class _Sealing:
         return sealed
 
     def _list(self, items: list[Json], name: str, rules: Position, secret: bool, depth: int) -> list[Json]:
-        setting = name.lower() in _SETTINGS
+        setting = name.lower() in _NAMED_SECRETS
         sealed = []
         for step, item in element_steps(name, items) if rules else enumerate(items):
             after = self._redact.advance(rules, step) if rules else ()

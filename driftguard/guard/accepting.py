@@ -5,11 +5,14 @@ Rules:
 - What is held keeps its old snapshot. Where a kept change was reverted, the new snapshot is the live state with the kept
   values put back: so the next check finds exactly the reverted paths, until a person decides on them.
 - The halt under which the run was cleared ends here: resolved where everything became as decided, else superseded by a new
-  halt for what did not. It waits where a resource that it is about is pending.
+  halt for what did not. It waits where a resource that it is about is pending or could not be read.
+- A kept change that survived becomes part of the baseline, whether or not the run named its resource: that was decided.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,8 +26,9 @@ from driftguard.flow.patch import apply
 from driftguard.flow.path import Path
 from driftguard.flow.policy import Policy
 from driftguard.flow.record import Baseline, Entry, Fate, Provenance, Snapshot, Traces, fate_of
+from driftguard.flow.review import UNREAD
 from driftguard.guard import halt_file, halting
-from driftguard.guard.blobs import load_baseline, put_json, put_pack
+from driftguard.guard.blobs import load_baseline, put_named, put_pack
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow
@@ -78,24 +82,26 @@ def judge_fate(
     found = seen.finding
     of_halt = next((one for one in held.findings if _is_about(one, found.ref.key)), None) if held else None
     decision = _decision_in_force(halt)
-    bad = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found)
+    still_unread = of_halt is not None and of_halt.kind in UNREAD and found.kind in UNREAD
+    overwritten_badly = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found)
     reverted = of_halt is not None and decision is Decision.KEEP and _is_reverted(of_halt, found)
+    survived = of_halt is not None and decision is Decision.KEEP and _is_exactly(of_halt, found)
     traces = Traces(
         found=found.kind in _GOOD,
         gone=found.kind is FindingKind.GONE,
         settled=found.kind is not FindingKind.IN_FLIGHT,
-        named=named,
+        named=named or survived,
         recorded=recorded,
         # Somebody wrote, and yet nothing of the configuration differs: there is nothing to hold.
         foreign_write=foreign and (bool(found.configuration) or found.kind is FindingKind.GONE),
-        decided_badly=bad,
+        decided_badly=overwritten_badly or still_unread,
         reverted=reverted,
     )
     fate = fate_of(traces)
     if fate is Fate.HELD:
-        return Taken(seen, fate, held=found, proven=proven)
+        return Taken(seen, fate, held=replace(found, lasting=found.kind in UNREAD), proven=proven)
     if fate is Fate.REVERTED and of_halt is not None and held is not None:
-        return _reverted(seen, of_halt, held.live.get(found.ref.key), observer)
+        return _reverted(seen, of_halt, _kept_state(of_halt, held, observer), observer)
     return Taken(seen, fate, proven=proven)
 
 
@@ -112,9 +118,8 @@ def swap(
     entries = _new_entries(guard, job.name, change, old)
     job.generation += 1
     baseline = Baseline(job.name, job.generation, work.now, change.by, change.run, change.ticket, entries)
-    job.baseline = f"{job.name}/baseline/{job.generation:06d}-{change.record}"
-    job.baseline_at = to_text(work.now)
-    put_json(guard.store, job.baseline, baseline.to_dict())
+    prefix = f"{job.name}/baseline/{job.generation:06d}-{change.record}"
+    job.baseline, job.baseline_at = put_named(guard.store, prefix, baseline.to_dict()), to_text(work.now)
     work.log(
         "recorded",
         generation=job.generation,
@@ -138,7 +143,7 @@ def end_halt(guard: Guard, work: Work, halt: HaltRow | None, taken: Sequence[Tak
     if halt is None or halt.final or new is not None:
         return  # a new halt has superseded it already
     about = halt_file.load(guard.store, halt.findings).findings
-    waiting = [item for item in taken if item.fate is Fate.PENDING]
+    waiting = [item for item in taken if item.fate is Fate.PENDING or item.seen.finding.kind in UNREAD]
     if any(_is_about(one, item.seen.finding.ref.key) for one in about for item in waiting):
         return
     if halt.state in (State.IN_USE, State.KEPT_CONFIRMED):
@@ -149,21 +154,30 @@ def end_halt(guard: Guard, work: Work, halt: HaltRow | None, taken: Sequence[Tak
 
 def _new_entries(guard: Guard, job: str, change: Swap, old: Mapping[str, Entry]) -> dict[str, Entry]:
     entries = dict(old)
-    stored: list[Snapshot] = []
-    pack = f"{job}/pack/{change.record}"
+    stored = [snapshot for item in change.taken if (snapshot := _to_store(item))]
+    pack, line = _pack_key(job, change.record, stored), 0
     for item in change.taken:
-        found = item.seen.finding
-        snapshot = item.expected if item.fate is Fate.REVERTED else item.seen.live
+        key, snapshot = item.seen.finding.ref.key, _to_store(item)
         if item.fate is Fate.RETIRED or (item.fate is Fate.REVERTED and snapshot is None):
-            entries.pop(found.ref.key, None)
+            entries.pop(key, None)
         elif item.fate in (Fate.RECORDED, Fate.REVERTED):
             provenance = Provenance.KEPT if item.fate is Fate.REVERTED else change.provenance
-            entries[found.ref.key] = _entry(item, snapshot, pack, len(stored), old, provenance)
-            if snapshot is not None:
-                stored.append(snapshot)
+            entries[key] = _entry(item, snapshot, pack, line, old, provenance)
+            line += 1 if snapshot else 0
     if stored:
         put_pack(guard.store, pack, stored)
     return entries
+
+
+def _to_store(item: Taken) -> Snapshot | None:
+    """The snapshot that becomes part of the baseline; None where none does, or the old body still holds."""
+    return {Fate.RECORDED: item.seen.live, Fate.REVERTED: item.expected}.get(item.fate)
+
+
+def _pack_key(job: str, record: str, stored: Sequence[Snapshot]) -> str:
+    """The key names what the pack holds, so that a record that tries again never takes an earlier try's lines for its own."""
+    held = [[snapshot.ref.key, snapshot.fingerprint] for snapshot in stored]
+    return f"{job}/pack/{record}-{hashlib.sha256(json.dumps(held).encode()).hexdigest()[:12]}"
 
 
 def _entry(
@@ -220,6 +234,13 @@ def _is_reverted(of_halt: Finding, now: Finding) -> bool:
     return False
 
 
+def _is_exactly(of_halt: Finding, now: Finding) -> bool:
+    """Whether the change that was to be kept is in place, and nothing else differs."""
+    kept = [(change.path, change.after) for change in of_halt.configuration]
+    present = [(change.path, change.after) for change in now.configuration]
+    return bool(kept) and all(one in kept for one in present) and all(one in present for one in kept)
+
+
 def _reverted(seen: Seen, of_halt: Finding, kept: Snapshot | None, observer: Observer) -> Taken:
     found = seen.finding
     live = seen.live or observer.as_recorded(found.ref.key)
@@ -233,6 +254,18 @@ def _reverted(seen: Seen, of_halt: Finding, kept: Snapshot | None, observer: Obs
     expected = _with_kept_values(live, kept, [change.path for change in of_halt.configuration], observer)
     difference = observer.difference(found.ref, expected, live)
     return Taken(replace(seen, live=live), Fate.REVERTED, held=difference, expected=expected)
+
+
+def _kept_state(of_halt: Finding, held: halt_file.HaltFile, observer: Observer) -> Snapshot | None:
+    """The state that was kept; None for a deletion.
+
+    A halt has no live snapshot of what it took over from an earlier halt unread: that state is made from its changes.
+    """
+    kept, recorded = held.live.get(of_halt.ref.key), observer.as_recorded(of_halt.ref.key)
+    if kept or recorded is None or of_halt.kind is FindingKind.GONE:
+        return kept
+    body = apply(canonical(recorded.body, of_halt.ref.type), of_halt.changes)
+    return replace(recorded, body=body, fingerprint=fingerprint(canonical(body, of_halt.ref.type)))
 
 
 def _with_kept_values(live: Snapshot, kept: Snapshot, paths: Sequence[Path], observer: Observer) -> Snapshot:

@@ -8,6 +8,7 @@ place in an older pack.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable
@@ -28,7 +29,21 @@ def put_json(store: Store, key: str, value: Any) -> bool:
 
 def get_json(store: Store, key: str) -> Any:
     """The JSON value under the key. Raises StoreUnavailable where it is missing or damaged."""
-    return json.loads(_unpacked(store, key))
+    try:
+        return json.loads(_unpacked(store, key))
+    except ValueError as error:
+        raise _damaged(key) from error
+
+
+def put_named(store: Store, prefix: str, value: Any) -> str:
+    """Store a JSON value under `prefix` and a digest of the value; returns the key.
+
+    For a verb that may try again: it never finds what an earlier try of its own had decided in the place of what it decides.
+    """
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    key = f"{prefix}-{digest[:12]}"
+    put_json(store, key, value)
+    return key
 
 
 def put_pack(store: Store, key: str, snapshots: Iterable[Snapshot]) -> None:
@@ -43,7 +58,10 @@ def put_pack(store: Store, key: str, snapshots: Iterable[Snapshot]) -> None:
 
 def load_baseline(store: Store, key: str) -> Baseline:
     """A job's accepted set, without bodies."""
-    return Baseline.from_dict(get_json(store, key))
+    try:
+        return Baseline.from_dict(get_json(store, key))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(key) from error
 
 
 class Bodies:
@@ -54,10 +72,13 @@ class Bodies:
         self._packs: dict[str, list[bytes]] = {}
 
     def of(self, entry: Entry) -> Snapshot:
-        """The entry with its body."""
+        """The entry with its body. Raises StoreUnavailable where it is missing or damaged."""
         if entry.pack not in self._packs:
             self._packs[entry.pack] = _unpacked(self._store, entry.pack).split(b"\n")
-        return entry.with_body(json.loads(self._packs[entry.pack][entry.line]))
+        try:
+            return entry.with_body(json.loads(self._packs[entry.pack][entry.line]))
+        except (IndexError, ValueError) as error:
+            raise _damaged(entry.pack) from error
 
 
 def _unpacked(store: Store, key: str) -> bytes:
@@ -67,6 +88,8 @@ def _unpacked(store: Store, key: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise StoreUnavailable(
-            f"the store holds a damaged {key}", "restore it from a backup; nothing was decided"
-        ) from error
+        raise _damaged(key) from error
+
+
+def _damaged(key: str) -> StoreUnavailable:
+    return StoreUnavailable(f"the store holds a damaged {key}", "restore it from a backup; nothing was decided")

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from driftguard.errors import Busy, NothingRecorded, WrongUse
-from driftguard.flow.attribute import Own, attribute
+from driftguard.flow.attribute import DATE_TICK, Own, attribute
 from driftguard.flow.check import Finding, FindingKind, Signs, find
 from driftguard.flow.decide import Action, Judged, Judgement, Verdict, carry_over, judge
 from driftguard.flow.evidence import Coverage
@@ -37,6 +37,7 @@ from driftguard.guard.rows import CHECK, HaltRow, JobRow, Lease
 from driftguard.guard.work import Work, attempts
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+_CALM = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.UNRECORDED, FindingKind.UNMANAGED)
 _WRITTEN = (FindingKind.MOVED, FindingKind.GONE)
 
 
@@ -191,7 +192,7 @@ def attributed(guard: Guard, job: JobRow, rules: JobPolicy, seen: list[Seen]) ->
         return seen
     refs = [item.finding.ref for item in seen if item.finding.ref.key in brackets]
     since, until = min(b[0] for b in brackets.values()), max(b[1] for b in brackets.values())
-    answers = [source.events(refs, since, until) for source in guard.sources]
+    answers = [source.events(refs, since, until + DATE_TICK) for source in guard.sources]
     own = Own(rules.principals, frozenset(job.own_correlations))
     return [
         replace(item, finding=replace(item.finding, attribution=attribute(item.finding.ref, answers, bracket, own)))
@@ -236,8 +237,8 @@ class _Ruling:
         self.observed = rules.mode is Mode.OBSERVE
 
     def commit(self) -> Answer:
-        seen = self._with_troubles(self.looked.seen)
         halt = self.work.current()
+        seen = self._with_troubles(self.looked.seen, halt)
         judgement = judge(self._carried(seen, halt), self.rules)
         verdict, why, halt = self._rule(seen, judgement, halt)
         clearance, until = self._lease(verdict, halt)
@@ -272,8 +273,11 @@ class _Ruling:
             findings += [replace(one, carried=True) for one in held if one.ref.key not in here]
         return findings
 
-    def _with_troubles(self, seen: Sequence[Seen]) -> list[Seen]:
-        """Count what is unreadable or in flight, check by check, and mark what lasts."""
+    def _with_troubles(self, seen: Sequence[Seen], halt: HaltRow | None) -> list[Seen]:
+        """Count what is unreadable or in flight, check by check, and mark what lasts; what halts already lasts."""
+        halted = (
+            {one.finding.ref.key for one in halt_held(self.guard, halt) if one.finding.kind in _SILENT} if halt else ()
+        )
         job, now = self.work.job, self.work.now
         known: dict[str, Any] = get_json(self.guard.store, job.troubles) if job.troubles else {}
         read_now = {item.finding.ref.key for item in seen}
@@ -287,7 +291,7 @@ class _Ruling:
             before = known.get(finding.ref.key, {"since": to_text(now), "times": 0})
             trouble = {"since": before["since"], "times": before["times"] + 1}
             troubles[finding.ref.key] = trouble
-            lasting = finding.lasting or _lasts(trouble, now)
+            lasting = finding.lasting or _lasts(trouble, now) or finding.ref.key in halted
             marked.append(replace(item, finding=replace(finding, lasting=lasting)))
         if troubles != known:
             job.troubles = f"{job.name}/troubles/{self.id}" if troubles else ""
@@ -398,7 +402,7 @@ class _Ruling:
         self.work.save_halt(halt)
 
     def _all_calm(self, seen: Sequence[Seen]) -> bool:
-        return all(item.finding.kind in (FindingKind.UNCHANGED, FindingKind.TOUCHED) for item in seen)
+        return all(item.finding.kind in _CALM for item in seen)
 
     def _occasion(self) -> halting.Occasion:
         ask = self.ask

@@ -73,7 +73,7 @@ def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered |
                 f"no target {row.body['target']!r} is set up", "set it up again, or the note keeps waiting"
             )
         receipt = target.deliver(_note(guard, job, row))
-    except Unavailable as error:
+    except DriftGuardError as error:
         return _failed(guard, job, row, version, error)
     sent = {**claim, "state": str(Delivery.DELIVERED), "where": receipt.where, "problem": "", "next_at": to_text(now)}
     _write(guard, job, row.id, sent, version)

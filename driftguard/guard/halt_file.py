@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftguard.flow.attribute import Actor, Attribution, Event
-from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.check import Finding, FindingKind, Side
 from driftguard.flow.diff import MISSING, Change, ChangeClass
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.path import format_path, parse_path
 from driftguard.flow.ports import Store
-from driftguard.flow.reading import Cause
+from driftguard.flow.reading import Cause, ETags
 from driftguard.flow.record import Snapshot
 from driftguard.flow.resource import ResourceRef
 from driftguard.guard.blobs import get_json, put_json
@@ -55,6 +55,8 @@ def _to_json(seen: Seen) -> dict[str, Any]:
         "covers": list(finding.covers),
         "other_job": finding.other_job,
         "lasting": finding.lasting,
+        "before": _side_to_json(finding.before),
+        "after": _side_to_json(finding.after),
         "changes": [_change_to_json(change) for change in finding.changes],
         "attribution": _attribution_to_json(finding.attribution),
         "live": seen.live.to_dict() if seen.live else None,
@@ -66,6 +68,8 @@ def _from_json(stored: dict[str, Any]) -> Finding:
         ResourceRef(*stored["ref"]),
         FindingKind(stored["kind"]),
         changes=tuple(_change_from_json(change) for change in stored["changes"]),
+        before=_side_from_json(stored["before"]),
+        after=_side_from_json(stored["after"]),
         cause=Cause(stored["cause"]) if stored["cause"] else None,
         detail=stored["detail"],
         fingerprint=stored["fingerprint"],
@@ -74,6 +78,16 @@ def _from_json(stored: dict[str, Any]) -> Finding:
         lasting=stored["lasting"],
         attribution=_attribution_from_json(stored["attribution"]),
     )
+
+
+def _side_to_json(side: Side) -> list[Any]:
+    etags = [side.etags.header, side.etags.body, side.etags.properties]
+    return [etags, side.api_version, to_text(side.at) if side.at else None, side.request_id, side.correlation_id]
+
+
+def _side_from_json(stored: list[Any]) -> Side:
+    etags, api_version, at, request_id, correlation_id = stored
+    return Side(ETags(*etags), api_version, from_text(at) if at else None, request_id, correlation_id)
 
 
 def _change_to_json(change: Change) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Rules:
 - An index row is written before the row it points to: a crash between the two leaves a row that points to nothing, never a
   halt or a note that no list knows.
 - A reader believes the job's own row; what it does not confirm is left out, and removed once it is old enough that no
-  writer can still be between the two writes.
+  writer can still be between the two writes. A writer makes an old index row young again before it relies on it.
 - `rebuild` makes every row again from the jobs.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from driftguard.errors import Conflict
 from driftguard.flow.moment import from_text, to_text
@@ -24,11 +25,11 @@ OPEN_HALTS, DUE_NOTES, SCOPES = "open-halt", "due-note", "scope"
 _SEPARATOR = "|"
 _GRACE = timedelta(minutes=10)
 _PAGE = 1000
+_TRIES = 40
 
 
-def all_rows(store: Store, partition: str, kind: str) -> Iterator[Row]:
-    """Every row of a kind, page by page."""
-    after = ""
+def all_rows(store: Store, partition: str, kind: str, *, after: str = "") -> Iterator[Row]:
+    """Every row of a kind with id > `after`, page by page."""
     while page := store.list(partition, kind, after=after, limit=_PAGE):
         yield from page
         after = page[-1].id
@@ -40,14 +41,22 @@ def jobs(store: Store) -> list[str]:
 
 
 def add(store: Store, kind: str, names: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Note (left, right) pairs, such as (job, halt id) or (scope, job); a pair that is noted already is left as it is."""
+    """Note (left, right) pairs, such as (job, halt id) or (scope, job); a pair that was noted just now is left as it is."""
     for left, right in names:
-        row_id = f"{left}{_SEPARATOR}{right}"
-        if store.get(INDEX, kind, row_id) is None:
-            try:
-                store.commit(INDEX, [Put(kind, row_id, {"at": to_text(now)}, None)])
-            except Conflict:
-                continue  # somebody else noted the same pair first
+        _note(store, kind, f"{left}{_SEPARATOR}{right}", now)
+
+
+def _note(store: Store, kind: str, row_id: str, now: datetime) -> None:
+    for _ in range(_TRIES):
+        row = store.get(INDEX, kind, row_id)
+        if row and now - from_text(row.body["at"]) < _GRACE / 2:
+            return
+        try:
+            store.commit(INDEX, [Put(kind, row_id, {"at": to_text(now)}, row.version if row else None)])
+        except Conflict:
+            continue  # somebody else noted the same pair, or removed it: look again
+        return
+    raise Conflict("a list across jobs changed too often", "try again in a moment")
 
 
 def pairs(store: Store, kind: str) -> Iterator[tuple[str, str, Row]]:
@@ -85,8 +94,8 @@ def due_notes(store: Store, now: datetime) -> list[tuple[str, Row]]:
 def jobs_in(store: Store, scope: str) -> list[str]:
     """The jobs that have recorded a resource in the scope (a lower-cased resource group or subscription id)."""
     prefix = scope + _SEPARATOR
-    rows = store.list(INDEX, SCOPES, after=prefix, limit=_PAGE)
-    return [row.id.removeprefix(prefix) for row in rows if row.id.startswith(prefix)]
+    rows = takewhile(lambda row: row.id.startswith(prefix), all_rows(store, INDEX, SCOPES, after=prefix))
+    return [row.id.removeprefix(prefix) for row in rows]
 
 
 def rebuild(store: Store, now: datetime, scopes_of: Callable[[str], Iterable[str]]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftguard.flow.attribute import Event, Events, Own, Principal, is_foreign, writers_of
+from driftguard.flow.attribute import DATE_TICK, Event, Events, Own, Principal, is_foreign, writers_of
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.moment import for_people, from_text
@@ -26,7 +26,7 @@ from driftguard.flow.record import Entry, Fate, Provenance, Snapshot
 from driftguard.flow.resource import ResourceRef
 from driftguard.flow.review import Person
 from driftguard.guard import accepting, halt_file, halting
-from driftguard.guard.blobs import get_json, load_baseline, put_json
+from driftguard.guard.blobs import get_json, load_baseline, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow, JobRow
@@ -155,7 +155,7 @@ def _outcome(
     foreign = False
     if context["since"]:
         window = (from_text(context["since"]), found.after.at or guard.clock.now())
-        answers = [source.events([found.ref], *window) for source in guard.sources]
+        answers = [source.events([found.ref], window[0], window[1] + DATE_TICK) for source in guard.sources]
         own = own_writing(rules, context)
         foreign = bool(foreign_writers(answers, found.ref, window, own)) and rules.on_window_write is Response.HALT
         if not foreign and not covered(answers, window[1]):
@@ -211,8 +211,7 @@ def _overdue(item: dict[str, Any]) -> Finding:
 def _store(guard: Guard, job: JobRow, record: str, stored: dict[str, Any]) -> None:
     job.pending = ""
     if stored["items"]:
-        job.pending = f"{job.name}/pending/{record}"
-        put_json(guard.store, job.pending, stored)
+        job.pending = put_named(guard.store, f"{job.name}/pending/{record}", stored)
 
 
 def halt_of(guard: Guard, work: Work, halt_id: str | None) -> tuple[HaltRow | None, halt_file.HaltFile | None]:
@@ -230,8 +229,9 @@ def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
     span = (from_text(window["since"]), from_text(window["until"]))
     baseline = load_baseline(guard.store, job.baseline)
     before = load_baseline(guard.store, window["baseline"]) if window["baseline"] else None
-    refs = [entry.ref for entry in baseline.entries.values()]
-    answers = [source.events(refs, *span) for source in guard.sources]
+    # What this record retired as gone is asked for too: somebody else may have deleted it.
+    refs = [entry.ref for entry in ({**before.entries, **baseline.entries} if before else baseline.entries).values()]
+    answers = [source.events(refs, span[0], span[1] + DATE_TICK) for source in guard.sources]
     foreign = {ref.key for ref in refs if foreign_writers(answers, ref, span, own_writing(rules, window)) and before}
     if foreign and before and rules.on_window_write is Response.HALT:
         _hold_back(guard, work, policy, window, before.entries, foreign)
@@ -255,7 +255,7 @@ def _hold_back(
     taken = [
         accepting.Taken(item, Fate.HELD, held=item.finding)
         for item in seen
-        if item.finding.configuration or item.finding.kind is FindingKind.GONE
+        if (item.finding.configuration and item.finding.ref.key in entries) or item.finding.kind is FindingKind.GONE
     ]
     if not taken:
         return

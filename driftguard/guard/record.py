@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from driftguard.errors import Busy, CannotTell, HaltOpen, NoClearance, OtherScope, WrongUse
-from driftguard.flow.attribute import Events, Own, Principal, is_proven, writers_of
+from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, is_proven, writers_of
 from driftguard.flow.check import FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.halt import Event, State, transition
@@ -119,7 +119,6 @@ def record(guard: Guard, call: Recording) -> Recorded:
     rules = policy.for_job(call.job)
     pending.catch_up(guard, call.job, policy)
     _admit(guard, Work(guard.store, call.job, guard.clock.now()), call, rules)
-    record_id = "r-" + guard.new_id()
     read: tuple[int, _Named, _Read] | None = None
 
     def step() -> Recorded:
@@ -129,6 +128,8 @@ def record(guard: Guard, call: Recording) -> Recorded:
         if read is None or read[0] != work.job.generation:
             named = _resolve(guard, work, call)
             read = (work.job.generation, named, _read_all(guard, work, policy, rules, named, lease))
+        # A new id for every attempt: blobs are written once, and another attempt may have other things to write.
+        record_id = "r-" + guard.new_id()
         return _Recorder(guard, work, call, policy, rules, lease, read[1], read[2], record_id).commit()
 
     done = attempts(step)
@@ -252,8 +253,8 @@ def _read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named:
     until = max(times) if times else guard.clock.now()
     answers: list[Events] = []
     if lease is not None:
-        refs = [item.finding.ref for item in seen]
-        answers = [source.events(refs, from_text(lease.read_at), until) for source in guard.sources]
+        refs = [*(item.finding.ref for item in seen), *(deployment.ref for deployment in named.deployments)]
+        answers = [source.events(refs, from_text(lease.read_at), until + DATE_TICK) for source in guard.sources]
     return _Read(tuple(seen), frozenset(ref.key for ref in named.refs), tuple(answers), until)
 
 
@@ -379,11 +380,13 @@ class _Recorder:
         }
 
     def _learned(self, correlation_ids: list[str]) -> list[Principal]:
-        """The principals that wrote under the correlation id of this run's own deployments."""
+        """The principals that made this run's own deployments: who wrote the deployment itself, under its correlation id."""
+        deployments = {deployment.ref.key for deployment in self.named.deployments}
         found: dict[str, Principal] = {}
         for answer in self.read.answers:
             for event in answer.events:
-                if event.correlation_id.lower() in correlation_ids and event.object_id:
+                of_deployment = event.resource in deployments
+                if of_deployment and event.correlation_id.lower() in correlation_ids and event.object_id:
                     found[event.object_id] = Principal(object_id=event.object_id)
         return list(found.values())
 

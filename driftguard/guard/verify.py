@@ -41,7 +41,10 @@ def read_evidence(data: bytes) -> dict[str, Any]:
 
 def verify_file(document: dict[str, Any]) -> Verified:
     """Whether the document's digest is the one that it carries."""
-    actual = digest_of(document)
+    try:
+        actual = digest_of(document)
+    except RecursionError:
+        return Verified(("digest",), ("the file was changed: it nests deeper than any evidence",))
     if document.get("digest") != actual:
         return Verified(
             ("digest",), (f"the file was changed: its digest is {actual}, it says {document.get('digest')}",)
@@ -81,7 +84,8 @@ def verify_store(guard: Guard) -> Verified:
 
 def _known_digests(guard: Guard, job: str) -> set[str]:
     rows = index.all_rows(guard.store, job, LEDGER)
-    return {row.body["data"]["evidence"] for row in rows if "evidence" in row.body["data"]}
+    entries = (LedgerEntry.from_dict(row.body) for row in rows)
+    return {entry.data["evidence"] for entry in entries if isinstance(entry.data.get("evidence"), str)}
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

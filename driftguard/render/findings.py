@@ -18,7 +18,7 @@ from driftguard.flow.diff import MISSING, ChangeClass
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.path import Element, parse_path
 from driftguard.flow.review import UNREAD
-from driftguard.render.untrusted import one_line, two_values, value_text
+from driftguard.render.untrusted import VALUE, one_line, two_values, value_text
 
 Finding = Mapping[str, Any]
 
@@ -89,17 +89,18 @@ def path_text(change: Mapping[str, Any]) -> str:
 
 
 def sides(change: Mapping[str, Any]) -> tuple[str, str]:
-    """Before and after as text."""
-    return two_values(change.get("before", MISSING), change.get("after", MISSING))
+    """Before and after as text; what stands on one side only has the room of both."""
+    before, after = change.get("before", MISSING), change.get("after", MISSING)
+    return two_values(before, after, 2 * VALUE if before is MISSING or after is MISSING else VALUE)
 
 
 def change_line(change: Mapping[str, Any]) -> str:
     """`path: before -> after`, or `path: list element added: value`."""
     path = path_text(change)
     if _is_element(change["path"]) and "before" not in change:
-        return f"{path}: list element added: {value_text(change['after'])}"
+        return f"{path}: list element added: {value_text(change['after'], 2 * VALUE)}"
     if _is_element(change["path"]) and "after" not in change:
-        return f"{path}: list element removed: {value_text(change['before'])}"
+        return f"{path}: list element removed: {value_text(change['before'], 2 * VALUE)}"
     before, after = sides(change)
     return f"{path}: {before} -> {after}"
 
@@ -135,7 +136,7 @@ def actor_text(actor: str) -> str:
 def sure_text(attribution: Mapping[str, Any]) -> str:
     """How sure the attribution is, and by which sources."""
     sources = sorted({one_line(writer["source"], 40) for writer in attribution["writers"] if writer["source"]})
-    named = f" (by the {', '.join(sources)})" if sources else ""
+    named = f" ({', '.join(sources)})" if sources else ""
     return f"{'certain' if attribution['sure'] == 'certain' else 'not certain'}{named}"
 
 
@@ -196,6 +197,14 @@ def not_read(coverage: Mapping[str, Any], findings: Sequence[Finding] = ()) -> l
         if one["resource"] not in said
     ]
     lines += [f"not listed whole: {one_line(scope, 240)}" for scope in coverage["scopes_not_listed"]]
-    for kind, parts in coverage["parts_not_read"].items():
-        lines.append(f"{one_line(kind, 120)}: not part of its body: {one_line(', '.join(parts), 160)}")
+    return lines + _parts_not_read(coverage["parts_not_read"])
+
+
+def _parts_not_read(parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is not in the bodies: once for all types, then what only some have."""
+    of_all = [part for part in next(iter(parts.values()), ()) if all(part in others for others in parts.values())]
+    lines = [f"of every resource: {one_line(', '.join(of_all), 240)}"] if of_all else []
+    for kind, of_type in parts.items():
+        own = [part for part in of_type if part not in of_all]
+        lines += [f"of {one_line(kind, 120)}: {one_line(', '.join(own), 160)}"] if own else []
     return lines

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ from driftguard.flow.decide import Action, Judged
 from driftguard.flow.evidence import Coverage, build_evidence
 from driftguard.flow.moment import to_text
 from driftguard.flow.record import Baseline, Entry
+from driftguard.render.untrusted import without_agent_commands
 
 if TYPE_CHECKING:  # types only: a view of an error needs none of the verbs
     from driftguard.guard.accepting import Taken
@@ -29,6 +31,11 @@ if TYPE_CHECKING:  # types only: a view of an error needs none of the verbs
     from driftguard.guard.rows import HaltRow, Lease
 
 View = dict[str, Any]
+
+
+def json_text(view: Mapping[str, Any]) -> str:
+    """A view as it may be printed into the log of a build: ASCII only, and no command to the build's agent in it."""
+    return without_agent_commands(json.dumps(view, indent=1, sort_keys=True))
 
 
 def check_view(answer: Answer) -> View:

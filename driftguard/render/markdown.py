@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from driftguard.flow.decide import Action
 from driftguard.flow.evidence import SCHEMA, digest_of
 from driftguard.flow.ports import Note
 from driftguard.render.findings import (
@@ -31,7 +30,7 @@ from driftguard.render.findings import (
     when_text,
 )
 from driftguard.render.next_steps import next_steps
-from driftguard.render.untrusted import one_line
+from driftguard.render.untrusted import VALUE, one_line
 
 _MOST_CHANGES = 20
 _MOST_LINES = 8
@@ -39,11 +38,17 @@ _MOST_NAMED = 3
 _LINE = 300
 _REASON = 600
 
+_CAUSES = {
+    "drift": "What is there is not what the last deployment left, or could not be read; the update would overwrite it unseen.",
+    "reverted": "The update undid a manual change that was to be kept.",
+    "held at record": "After the update not everything was as decided, or somebody else wrote while it ran.",
+}
+
 
 def note_markdown(note: Note, *, evidence_at: str = "") -> str:
     """The note as Markdown. `evidence_at` is where the evidence lies beside it, as a person finds it."""
     document = _evidence(note)
-    lines = [f"# Halt {_code(note.halt)}: the automated update of {_code(note.job)} is stopped", ""]
+    lines = [f"# Halt {_code(note.halt)}: the automated update of {_code(note.job)} was stopped", ""]
     lines += _now(note)
     if document is None:
         lines += ["", "**The evidence does not match its digest and is not shown here.** Run `driftguard doctor`."]
@@ -68,9 +73,9 @@ def _now(note: Note) -> list[str]:
     status = note.status
     run = f"run {_code(note.run)}" if note.run else "no run named"
     ticket = f"ticket {_code(note.ticket)}" if note.ticket else "no ticket named"
-    lines = [
-        f"**State now: {_code(status.get('state', 'unknown'))}.** Halted {when_text(status.get('opened_at'))}, {run}, {ticket}."
-    ]
+    halted = f"Halted {when_text(status.get('opened_at'))}, {run}, {ticket}."
+    why = _CAUSES.get(status.get("cause", ""), "")
+    lines = [f"**State now: {_code(status.get('state', 'unknown'))}.** {halted} {why}".rstrip(), ""]
     earlier = status.get("earlier")
     if earlier and earlier.get("decision"):
         lines.append(f"- Before, on {_code(earlier['halt'])}: {_decision(earlier['decision'])}")
@@ -124,14 +129,13 @@ def _changes(findings: Sequence[Finding]) -> list[str]:
     lines = ["", "| Resource | Path | Before | After |", "| --- | --- | --- | --- |"]
     for finding, change in rows[:_MOST_CHANGES]:
         cells = (resource_title(finding).partition(" (")[0], path_text(change), *sides(change))
-        lines.append(f"| {' | '.join(_code(cell) for cell in cells)} |")
+        lines.append(f"| {' | '.join(_code(cell, 2 * VALUE) for cell in cells)} |")
     left = len(rows) - _MOST_CHANGES
     return [*lines, *(["", f"and {left} more changes in the evidence"] if left > 0 else [])]
 
 
 def _noise_lines(document: Mapping[str, Any]) -> list[str]:
-    let_be = [finding for finding in document["also_seen"] if finding["action"] != Action.HALT]
-    told = noise(document["findings"], let_be)
+    told = noise(document["findings"], document["also_seen"])
     return _coded(f"{one.resource}: {one.what} ({one.why})" for one in told)
 
 

@@ -54,12 +54,13 @@ def next_steps(
     if state in (State.STOPPED, State.RESOLVED, State.SUPERSEDED, State.EXPIRED):
         return [Step(check.command, "this halt is closed: ask again for the present state")]
     if state == State.IN_USE:
-        return [
-            Step(
-                f"driftguard jobs show {shlex.quote(one_line(job))}", "a run is using the decision: wait for its record"
-            )
-        ]
-    decide = _decisions(halt, findings, frozenset(kept), most_named)
+        show = f"driftguard jobs show {shlex.quote(one_line(job))}"
+        return [Step(show, "a run is using the decision: wait for its record")]
+    decide = [
+        _decide(halt, decision, named, most_named)
+        for decision, named in _decisions(findings, frozenset(kept))
+        if not (decision is Decision.KEEP and state in (State.KEPT, State.KEPT_CONFIRMED))  # it is in force already
+    ]
     if state == State.PROPOSED:
         return sorted(decide, key=lambda step: f" {proposed} " not in step.command)
     if state == State.KEPT:
@@ -70,16 +71,14 @@ def next_steps(
     return decide
 
 
-def _decisions(halt: str, findings: Sequence[Mapping[str, Any]], kept: frozenset[str], most_named: int) -> list[Step]:
+def _decisions(findings: Sequence[Mapping[str, Any]], kept: frozenset[str]) -> list[tuple[Decision, list[str]]]:
+    """The decisions that fit the findings, each with the resources that it must name."""
     unread = [one["resource"] for one in findings if one["finding"] in UNREAD]
     read = [one["resource"] for one in findings if one["finding"] not in UNREAD]
     kept_before = [resource for resource in read if resource.lower() in kept]
-    possible: list[tuple[Decision, list[str]]] = [(Decision.STOP, [])]
     if read:
-        possible = [(Decision.KEEP, unread), (Decision.OVERWRITE, unread + kept_before), *possible]
-    elif unread:
-        possible = [(Decision.WAIVE, unread), *possible]
-    return [_decide(halt, decision, named, most_named) for decision, named in possible]
+        return [(Decision.KEEP, unread), (Decision.OVERWRITE, unread + kept_before), (Decision.STOP, [])]
+    return [(Decision.WAIVE, unread), (Decision.STOP, [])] if unread else [(Decision.STOP, [])]
 
 
 def _decide(halt: str, decision: Decision, named: Sequence[str], most_named: int) -> Step:

@@ -32,7 +32,6 @@ from driftguard.render.findings import (
     when_text,
 )
 from driftguard.render.json_views import findings_view, held_findings
-from driftguard.render.lists import deliveries_text, halts_text, job_text, jobs_text, proposals_text
 from driftguard.render.next_steps import next_steps
 from driftguard.render.untrusted import one_line
 
@@ -40,19 +39,6 @@ if TYPE_CHECKING:  # types only: the text of an error needs none of the verbs
     from driftguard.guard.check import Answer
     from driftguard.guard.record import Recorded
     from driftguard.guard.rows import HaltRow
-
-__all__ = [
-    "check_text",
-    "decided_text",
-    "deliveries_text",
-    "error_text",
-    "halt_text",
-    "halts_text",
-    "job_text",
-    "jobs_text",
-    "proposals_text",
-    "record_text",
-]
 
 _MOST = 20  # of a kind: resources, changes of one resource, lines of noise
 

@@ -8,7 +8,8 @@ import uuid
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
-from driftguard.errors import Busy, WrongUse
+from driftguard.errors import Busy, NothingRecorded, WrongUse
+from driftguard.settings import require_lasting_store
 
 _POLL = 15.0
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -36,8 +37,10 @@ def check(
     Reads every resource that the job has recorded. Exit code 0 lets the run go on and gives it the clearance that
     `driftguard record` asks for; every other exit code must stop it.
     """
+    from driftguard.flow.resource import parse_ref
     from driftguard.guard.check import Answer, Ask
     from driftguard.guard.check import check as ask_guard
+    from driftguard.guard.work import require_job_name
     from driftguard.render.annotations import annotate
     from driftguard.render.json_views import check_view
     from driftguard.render.text import check_text
@@ -48,7 +51,16 @@ def check(
     if run is None:
         raise WrongUse("the CI system does not tell which run this is", "name it: --run RUN")
     ask = Ask(job, run, stage or settings.stage, ticket, call.starter(), gate, resources)
-    with call.guard(create_store=True) as guard:
+    require_job_name(job)
+    for resource in resources:
+        parse_ref(resource, cloud=settings.cloud)
+    if not settings.store.exists():
+        require_lasting_store(settings)
+        raise NothingRecorded(
+            f"nothing is recorded for the job {job}: there is no store at {settings.store}",
+            f"run `driftguard record --job {job} …` after its next deployment, or name the store with --store",
+        )
+    with call.guard() as guard:
         until = guard.clock.monotonic() + patience
         while True:
             answer: Answer | None = None

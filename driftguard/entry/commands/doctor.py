@@ -14,7 +14,7 @@ def doctor(call: Call) -> int:
     from driftguard.guard.doctor import examine
     from driftguard.render.tools import doctor_text, doctor_view
 
-    with call.guard(create_store=True) as guard, working("looking"):
+    with call.guard() as guard, working("looking"):
         symptoms = examine(guard)
     call.tell(lambda: doctor_view(symptoms), lambda: doctor_text(symptoms))
     return 0 if all(symptom.ok for symptom in symptoms) else 2

@@ -46,14 +46,19 @@ def record(
     The first record of a job needs no clearance. Nothing named means: what the last record named. Without a clearance a
     later record is a proposal that a reviewer accepts.
     """
+    from driftguard.flow.resource import parse_ref
     from driftguard.guard.record import Naming, Recording
     from driftguard.guard.record import record as record_job
+    from driftguard.guard.work import require_job_name
     from driftguard.render.json_views import record_view
     from driftguard.render.text import record_text
 
     settings = call.settings
+    require_job_name(job)
     named = (*resources, *_ids(ids_file))
     scopes = (*groups, *(text if "/" in text else f"/subscriptions/{text}" for text in subscriptions))
+    for text in (*named, *scopes, *deployments):
+        parse_ref(text, cloud=settings.cloud)  # before a store is begun for an id that is none
     recording = Recording(
         job,
         run or settings.run,

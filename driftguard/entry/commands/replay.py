@@ -60,5 +60,7 @@ def _writer(out: str | None) -> Iterator[Callable[[dict[str, object]], object]]:
         try:
             file: IO[str] = stack.enter_context(open(out, "w", encoding="ascii"))
         except OSError as error:
-            raise WrongUse(f"the verdicts cannot be written: {error.strerror}", "name a file that can be written") from error
+            raise WrongUse(
+                f"the verdicts cannot be written: {error.strerror}", "name a file that can be written"
+            ) from error
         yield lambda verdict: file.write(json.dumps(verdict) + "\n")
