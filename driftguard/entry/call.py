@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,7 +61,9 @@ class Call:
     def tell(self, view: Callable[[], Any], text: Callable[[], str]) -> None:
         """Print a result: JSON for machines, text for people, coloured on a terminal only."""
         if self.as_json:
-            click.echo(json.dumps(view(), indent=1, sort_keys=True))
+            from driftguard.render.json_views import json_text
+
+            click.echo(json_text(view()))
         else:
             show(text())
 
@@ -99,11 +100,11 @@ def working(what: str) -> Iterator[None]:
 
 def report(call: Call, error: DriftGuardError) -> int:
     """Tell an error in one line; its exit code."""
-    from driftguard.render.json_views import error_view
+    from driftguard.render.json_views import error_view, json_text
     from driftguard.render.text import error_text
 
     if call.as_json:
-        click.echo(json.dumps(error_view(error), indent=1, sort_keys=True))
+        click.echo(json_text(error_view(error)))
     click.echo(error_text(error), err=True)
     return error.exit_code
 

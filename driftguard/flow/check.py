@@ -86,7 +86,7 @@ class Finding:
     `changes` are all differences with their class. `cause` and `detail` are set for Unreadable and InFlight.
     `fingerprint` is the live state's. `lasting` is True once it has been unreadable for long enough to halt.
     `carried`: the resource could not be read now, so the open halt's finding stands. `covers`: the ids that a missing
-    resource group took with it. `other_job`: whose recorded state it is (MovedByJob).
+    resource group took with it. `other_job`: whose recorded state it is (MovedByJob). `severity` is the policy's word.
     """
 
     ref: ResourceRef
@@ -102,6 +102,7 @@ class Finding:
     carried: bool = False
     covers: tuple[str, ...] = ()
     other_job: str = ""
+    severity: str = ""
 
     @property
     def configuration(self) -> tuple[Change, ...]:
@@ -126,7 +127,10 @@ def collapse_groups(findings: Iterable[Finding], missing_groups: dict[str, Resou
         first = members[0]
         covers = tuple(sorted(member.ref.id for member in members))
         detail = f"the resource group is gone, and with it {len(covers)} recorded resources"
-        kept.append(replace(first, ref=missing_groups[group], covers=covers, detail=detail))
+        # The group was last seen when the last of its resources was; ETag and api-version were that resource's, not its own.
+        seen_at = max((member.before.at for member in members if member.before.at), default=None)
+        before = Side(at=seen_at)
+        kept.append(replace(first, ref=missing_groups[group], before=before, covers=covers, detail=detail))
     return kept
 
 

@@ -101,6 +101,7 @@ def _finding(item: Judged) -> dict[str, Any]:
         "detail": finding.detail,
         "covers": list(finding.covers),
         "other_job": finding.other_job,
+        "severity": finding.severity,
         "carried": finding.carried,
         "lasting": finding.lasting,
     }

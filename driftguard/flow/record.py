@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -251,10 +250,3 @@ def fate_of(traces: Traces) -> Fate:
     if traces.gone:
         return Fate.RETIRED if traces.recorded else Fate.PENDING
     return Fate.RECORDED if traces.named else Fate.UNTOUCHED
-
-
-def union_of_names(named: Sequence[ResourceRef], recorded: Sequence[ResourceRef]) -> list[ResourceRef]:
-    """What a record reads: everything the run named and everything recorded, each once."""
-    by_key = {ref.key: ref for ref in recorded}
-    by_key.update({ref.key: ref for ref in named})
-    return list(by_key.values())

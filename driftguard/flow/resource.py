@@ -54,7 +54,7 @@ class ResourceRef:
     def subscription(self) -> str:
         """The subscription's id in lower case; empty for a tenant-level resource."""
         parts = self.key.split("/")
-        return parts[2] if parts[1] == "subscriptions" else ""
+        return parts[2] if parts[1:2] == ["subscriptions"] else ""
 
     @property
     def resource_group(self) -> str:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from driftguard.flow.attribute import Attribution
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.check import Finding, FindingKind, Side
 from driftguard.flow.decide import Action, Judged
@@ -25,6 +26,7 @@ from driftguard.flow.moment import to_text
 from driftguard.flow.patch import apply
 from driftguard.flow.path import Path
 from driftguard.flow.policy import Policy
+from driftguard.flow.reading import Json
 from driftguard.flow.record import Baseline, Entry, Fate, Provenance, Snapshot, Traces, fate_of
 from driftguard.flow.review import UNREAD
 from driftguard.guard import halt_file, halting
@@ -77,8 +79,12 @@ def judge_fate(
     observer: Observer,
     policy: Policy,
     proven: bool,
+    author: Attribution | None = None,
 ) -> Taken:
-    """What a record does with one resource, given what the halt under which the run was cleared says of it."""
+    """What a record does with one resource, given what the halt under which the run was cleared says of it.
+
+    `author` says who wrote it between clearance and record.
+    """
     found = seen.finding
     of_halt = next((one for one in held.findings if _is_about(one, found.ref.key)), None) if held else None
     decision = _decision_in_force(halt)
@@ -98,10 +104,13 @@ def judge_fate(
         reverted=reverted,
     )
     fate = fate_of(traces)
+    # What was left in place is still the work of whoever made it.
+    found = replace(found, attribution=of_halt.attribution if of_halt and not traces.foreign_write else author)
     if fate is Fate.HELD:
         return Taken(seen, fate, held=replace(found, lasting=found.kind in UNREAD), proven=proven)
     if fate is Fate.REVERTED and of_halt is not None and held is not None:
-        return _reverted(seen, of_halt, _kept_state(of_halt, held, observer), observer)
+        reverted_one = replace(found, attribution=author)
+        return _reverted(replace(seen, finding=reverted_one), _kept_state(of_halt, held, observer), of_halt, observer)
     return Taken(seen, fate, proven=proven)
 
 
@@ -241,19 +250,23 @@ def _is_exactly(of_halt: Finding, now: Finding) -> bool:
     return bool(kept) and all(one in kept for one in present) and all(one in present for one in kept)
 
 
-def _reverted(seen: Seen, of_halt: Finding, kept: Snapshot | None, observer: Observer) -> Taken:
+def _reverted(seen: Seen, kept: Snapshot | None, of_halt: Finding, observer: Observer) -> Taken:
+    """What was kept becomes the snapshot; of a kept deletion that is an empty body, so that all of the resource differs."""
     found = seen.finding
     live = seen.live or observer.as_recorded(found.ref.key)
-    if kept is None or live is None:
-        detail = "its deletion was kept, and this run made it again"
-        if found.kind is FindingKind.GONE:
-            detail = "its change was kept, and it is gone after this run"
-            return Taken(seen, Fate.HELD, held=replace(found, detail=detail))
-        again = replace(found, kind=FindingKind.UNMANAGED, detail=detail)
-        return Taken(seen, Fate.REVERTED, held=again)
-    expected = _with_kept_values(live, kept, [change.path for change in of_halt.configuration], observer)
+    if found.kind is FindingKind.GONE or live is None:
+        return Taken(seen, Fate.HELD, held=replace(found, detail="its change was kept, and it is gone after this run"))
+    if kept is None:
+        detail, expected = "its deletion was kept, and this run made it again", _with_body(live, {})
+    else:
+        paths = [change.path for change in of_halt.configuration]
+        detail, expected = (
+            "its change was kept, and this run reverted it",
+            _with_kept_values(live, kept, paths, observer),
+        )
     difference = observer.difference(found.ref, expected, live)
-    return Taken(replace(seen, live=live), Fate.REVERTED, held=difference, expected=expected)
+    held = replace(difference, detail=detail, attribution=found.attribution)
+    return Taken(replace(seen, live=live), Fate.REVERTED, held=held, expected=expected)
 
 
 def _kept_state(of_halt: Finding, held: halt_file.HaltFile, observer: Observer) -> Snapshot | None:
@@ -264,15 +277,17 @@ def _kept_state(of_halt: Finding, held: halt_file.HaltFile, observer: Observer) 
     kept, recorded = held.live.get(of_halt.ref.key), observer.as_recorded(of_halt.ref.key)
     if kept or recorded is None or of_halt.kind is FindingKind.GONE:
         return kept
-    body = apply(canonical(recorded.body, of_halt.ref.type), of_halt.changes)
-    return replace(recorded, body=body, fingerprint=fingerprint(canonical(body, of_halt.ref.type)))
+    return _with_body(recorded, apply(canonical(recorded.body, of_halt.ref.type), of_halt.changes))
 
 
 def _with_kept_values(live: Snapshot, kept: Snapshot, paths: Sequence[Path], observer: Observer) -> Snapshot:
     """The live state with the kept change put back: what should be there."""
     now, then = canonical(live.body, live.ref.type), canonical(kept.body, live.ref.type)
     back = [change for change in diff(now, then, observer.rules_of(live.ref)) if _touches(change.path, paths)]
-    body = apply(now, tuple(back))
+    return _with_body(live, apply(now, tuple(back)))
+
+
+def _with_body(live: Snapshot, body: Json) -> Snapshot:
     return replace(live, body=body, fingerprint=fingerprint(canonical(body, live.ref.type)))
 
 

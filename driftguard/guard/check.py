@@ -25,13 +25,14 @@ from driftguard.flow.evidence import Coverage
 from driftguard.flow.halt import LETS_PASS, Event, State, difference_digest, transition
 from driftguard.flow.moment import for_people, from_text, to_text
 from driftguard.flow.policy import JobPolicy, Mode, Policy
+from driftguard.flow.reading import Cause
 from driftguard.flow.record import Baseline
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.review import Person
 from driftguard.guard import halt_file, halting, pending
 from driftguard.guard.blobs import get_json, load_baseline, put_json
 from driftguard.guard.context import LASTING_FOR, LASTING_TIMES, Guard
-from driftguard.guard.deliver import deliver_due
+from driftguard.guard.deliver import deliver_after
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import CHECK, HaltRow, JobRow, Lease
 from driftguard.guard.work import Work, attempts
@@ -116,7 +117,7 @@ def check(guard: Guard, ask: Ask) -> Answer:
         return _Ruling(guard, work, ask, policy, rules, looked).commit()
 
     answer = attempts(judge_and_commit)
-    deliver_due(guard, ask.job)
+    deliver_after(guard, ask.job)
     return answer
 
 
@@ -134,7 +135,7 @@ def _require_ready(guard: Guard, work: Work, ask: Ask, rules: JobPolicy) -> JobR
         )
     _require_scope(guard, job)
     settling = pending.is_settling(guard, job, rules, work.now)
-    halting.age(work, settling=settling)
+    halting.age(guard, work, settling=settling)
     if job.lease and (job.lease.run != ask.run or not ask.takes_lease):
         raise Busy(
             f"the job {job.name} is updating: run {job.lease.run} until {for_people(from_text(job.lease.until))}",
@@ -218,7 +219,7 @@ def _bracket(job: JobRow, finding: Finding, now: datetime) -> tuple[datetime, da
 
 def _coverage(policy: Policy, baseline: Baseline, seen: Sequence[Seen], scopes: Sequence[str]) -> Coverage:
     unread = [
-        (item.finding.ref.id, str(item.finding.cause), item.finding.detail)
+        (item.finding.ref.id, str(item.finding.cause or Cause.REFUSED), item.finding.detail)
         for item in seen
         if item.finding.kind in _SILENT
     ]
@@ -269,7 +270,8 @@ class _Ruling:
         held = halt_file.load(self.guard.store, halt.findings).findings
         findings = carry_over(findings, held)
         if self.ask.resources:
-            here = {finding.ref.key for finding in findings}
+            # What was named and is not recorded was not read: it says nothing of what the halt holds.
+            here = {finding.ref.key for finding in findings if finding.kind is not FindingKind.UNRECORDED}
             findings += [replace(one, carried=True) for one in held if one.ref.key not in here]
         return findings
 

@@ -10,10 +10,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from driftguard.errors import Conflict, DriftGuardError, Unavailable
+from driftguard.errors import Conflict, DriftGuardError, StoreUnavailable, Unavailable
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.ports import Note, Put, Row
 from driftguard.flow.ticket import Delivery, wait_after
@@ -54,6 +55,15 @@ def deliver_due(guard: Guard, job: str | None = None, *, now: bool = False) -> l
         if result is not None:
             told.append(result)
     return told
+
+
+def deliver_after(guard: Guard, job: str) -> None:
+    """Send what is due of a job, after its verb has committed: a store that fails now must not hide what was decided.
+
+    The notes wait in the outbox all the same; the next command sends them.
+    """
+    with suppress(StoreUnavailable):
+        deliver_due(guard, job)
 
 
 def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered | None:
@@ -112,6 +122,8 @@ def _note(guard: Guard, job: str, row: Row) -> Note:
         "decision": halt.decision,
         "proposal": halt.proposal,
         "confirmation": halt.confirmation,
+        "expires_at": halt.expires_at,
+        "in_use": {"run": halt.in_use["run"]} if halt.in_use else None,
         "closed_at": halt.closed_at,
         "closed_because": halt.closed_because,
         "earlier": halt.earlier,

@@ -54,6 +54,7 @@ def _to_json(seen: Seen) -> dict[str, Any]:
         "fingerprint": finding.fingerprint,
         "covers": list(finding.covers),
         "other_job": finding.other_job,
+        "severity": finding.severity,
         "lasting": finding.lasting,
         "before": _side_to_json(finding.before),
         "after": _side_to_json(finding.after),
@@ -75,6 +76,7 @@ def _from_json(stored: dict[str, Any]) -> Finding:
         fingerprint=stored["fingerprint"],
         covers=tuple(stored["covers"]),
         other_job=stored["other_job"],
+        severity=stored["severity"],
         lasting=stored["lasting"],
         attribution=_attribution_from_json(stored["attribution"]),
     )

@@ -47,7 +47,7 @@ class Occasion:
     policy: Policy
 
 
-def age(work: Work, *, settling: bool) -> None:
+def age(guard: Guard, work: Work, *, settling: bool) -> None:
     """Apply what time did: a lease that ended, a decision whose time passed. `settling`: a record still waits for resources."""
     lease = work.job.lease
     if lease and from_text(lease.until) <= work.now:
@@ -62,7 +62,7 @@ def age(work: Work, *, settling: bool) -> None:
         expired = transition(halt.state, Event.TIME_PASSED)
         if expired is not halt.state:
             close(work, halt, expired, "the decision was not used within its time")
-            work.save_halt(halt)
+            tell_closed(guard, work, halt)
 
 
 def end_lease(work: Work, halt: HaltRow) -> None:
@@ -245,7 +245,10 @@ def _earlier(guard: Guard, halt: HaltRow | None) -> dict[str, Any] | None:
     kept = set((halt.earlier or {}).get("kept", []))
     if halt.decided is Decision.KEEP:
         kept |= {finding.ref.key for finding in halt_file.load(guard.store, halt.findings).findings}
-    decision = {key: halt.decision[key] for key in ("decision", "by", "reason", "at")} if halt.decision else None
+    # A halt that nobody decided on hands on what it shows of the one before.
+    decision = (halt.earlier or {}).get("decision")
+    if halt.decision:
+        decision = {key: halt.decision[key] for key in ("decision", "by", "reason", "at")}
     return {"halt": halt.id, "decision": decision, "kept": sorted(kept)}
 
 

@@ -15,15 +15,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotFound, Stale, WrongUse
+from driftguard.flow.check import Finding
 from driftguard.flow.halt import Event, State
 from driftguard.flow.moment import for_people, from_text, to_text
+from driftguard.flow.policy import Policy
 from driftguard.flow.record import Baseline, Entry, Provenance
 from driftguard.flow.resource import parse_ref
 from driftguard.flow.review import Person, authors_of, require_four_eyes, require_reason
 from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.blobs import get_json, load_baseline, put_json
+from driftguard.guard.check import attributed
 from driftguard.guard.context import Guard
-from driftguard.guard.deliver import deliver_due
+from driftguard.guard.deliver import deliver_after
 from driftguard.guard.observe import Observer, scope_of
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
@@ -149,7 +152,7 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -
         if row.body["state"] != "proposed":
             raise AlreadyFinal(f"the proposal is {row.body['state']}", "record again for another one")
         rules = guard.policy().for_job(name)
-        halting.age(work, settling=pending.is_settling(guard, work.job, rules, work.now))
+        halting.age(guard, work, settling=pending.is_settling(guard, work.job, rules, work.now))
         if work.job.lease:
             raise Busy(f"the job {name} is updating: run {work.job.lease.run}", "accept it after it has recorded")
         _accept(guard, work, row.body, by, reason)
@@ -158,7 +161,7 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -
         return work.job
 
     job = attempts(step)
-    deliver_due(guard, name)
+    deliver_after(guard, name)
     return job
 
 
@@ -169,11 +172,12 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     entries = [Entry.from_dict(entry) for entry in stored["entries"]]
     halt = work.current()
     held = halt_file.load(guard.store, halt.findings).findings if halt else ()
-    authors = authors_of(held)[0]
+    have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+    differing = _differing(guard, work, policy, [have[entry.ref.key] for entry in entries if entry.ref.key in have])
+    authors = authors_of([*held, *differing])[0]
     starter = Person.from_dict(body["by"])
     require_four_eyes(by, authors=authors, starter=starter, identities=rules.identities)
     _require_live(guard, work, entries, stored["gone"])
-    have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
     kept = {key: entry for key, entry in have.items() if key not in stored["gone"]}
     accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
     _rebase(guard, work, {**kept, **accepted}, by)
@@ -182,6 +186,15 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     explained = {*accepted, *stored["gone"]}
     if halt and all(finding.ref.key in explained for finding in held):
         halting.resolve(guard, work, halt, Event.EXPLAINED, f"a proposal was accepted by {by.name}: {reason}")
+
+
+def _differing(guard: Guard, work: Work, policy: Policy, entries: Sequence[Entry]) -> list[Finding]:
+    """What differs from the baseline now, with who made it: also where no check has met it yet."""
+    rules = policy.for_job(work.job.name)
+    by_key = {entry.ref.key: entry for entry in entries}
+    observer = Observer(guard, work.job, policy, by_key, replace(rules, stability_reads=1))
+    seen = attributed(guard, work.job, rules, observer.observe_each(entries))
+    return [item.finding for item in seen if item.finding.attribution]
 
 
 def _require_live(guard: Guard, work: Work, entries: Sequence[Entry], gone: Sequence[str]) -> None:
@@ -209,7 +222,7 @@ def _idle(guard: Guard, name: str, *, new: bool = False) -> Work:
     """The job, if no run is updating it and no halt of it is open."""
     work = Work(guard.store, name, guard.clock.now()) if new else _existing(guard, name)
     rules = guard.policy().for_job(name)
-    halting.age(work, settling=pending.is_settling(guard, work.job, rules, work.now))
+    halting.age(guard, work, settling=pending.is_settling(guard, work.job, rules, work.now))
     if work.job.lease:
         until = for_people(from_text(work.job.lease.until))
         raise Busy(f"the job {name} is updating: run {work.job.lease.run} until {until}", "wait until it has recorded")

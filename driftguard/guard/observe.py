@@ -112,13 +112,16 @@ class Observer:
         entry = self._entries.get(key)
         return self._bodies.of(entry) if entry else None
 
+    def _severity(self, ref: ResourceRef) -> str:
+        return str(self._policy.severity(ref, self._today))
+
     def rules_of(self, ref: ResourceRef) -> PathRules:
         """The path rules that apply to a resource today."""
         return self._policy.path_rules(ref, self._today)
 
     def _first(self, reading: Reading) -> Seen:
         after = Side(reading.etags, reading.api_version, reading.at, reading.request_id, reading.correlation_id)
-        found = Finding(reading.ref, FindingKind.UNRECORDED, after=after)
+        found = Finding(reading.ref, FindingKind.UNRECORDED, after=after, severity=self._severity(reading.ref))
         if reading.outcome in (Outcome.MISSING, Outcome.GROUP_MISSING):
             return Seen(replace(found, kind=FindingKind.GONE, detail="it does not exist"))
         if reading.body is None:
@@ -179,7 +182,9 @@ class Observer:
         before = Side(entry.etags, entry.api_version, entry.at, entry.request_id, entry.correlation_id)
         after = Side(reading.etags, reading.api_version, reading.at, reading.request_id, reading.correlation_id)
         # The ref of the baseline, not of the answer: it carries tenant and the casing that was recorded.
-        found = Finding(entry.ref, FindingKind.UNCHANGED, before=before, after=after)
+        found = Finding(
+            entry.ref, FindingKind.UNCHANGED, before=before, after=after, severity=self._severity(entry.ref)
+        )
         if reading.outcome is Outcome.GROUP_MISSING:
             self._note_missing_group(entry.ref)
         if reading.body is None:

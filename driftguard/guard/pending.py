@@ -11,16 +11,27 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from driftguard.flow.attribute import DATE_TICK, Event, Events, Own, Principal, is_foreign, writers_of
+from driftguard.flow.attribute import (
+    DATE_TICK,
+    Attribution,
+    Event,
+    Events,
+    Own,
+    Principal,
+    attribute,
+    is_foreign,
+    writers_of,
+)
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.moment import for_people, from_text
-from driftguard.flow.policy import JobPolicy, Policy, Response
+from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
 from driftguard.flow.reading import Cause
 from driftguard.flow.record import Entry, Fate, Provenance, Snapshot
 from driftguard.flow.resource import ResourceRef
@@ -68,14 +79,14 @@ def overdue(guard: Guard, job: JobRow, rules: JobPolicy) -> list[Seen]:
 def catch_up(guard: Guard, name: str, policy: Policy) -> None:
     """Try again what the job's last record left pending, and what a late log may tell of it."""
 
-    def step() -> None:
+    def step(of_job: Callable[[Guard, Work, Policy], None]) -> None:
         work = Work(guard.store, name, guard.clock.now())
-        if work.job.pending:
-            _retry(guard, work, policy)
-        elif work.job.window:
-            _late_writes(guard, work, policy)
+        lease = work.job.lease
+        if lease is None or from_text(lease.until) <= work.now:  # else the run's own record speaks next
+            of_job(guard, work, policy)
 
-    attempts(step)
+    attempts(partial(step, _retry))
+    attempts(partial(step, _late_writes))
 
 
 def foreign_writers(
@@ -88,6 +99,29 @@ def foreign_writers(
 def covered(answers: Sequence[Events], until: datetime) -> bool:
     """Whether a source has told everything up to `until`."""
     return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in answers)
+
+
+def holds_writes(rules: JobPolicy) -> bool:
+    """Whether somebody else's write between clearance and record is held; in observe mode nothing is."""
+    return rules.on_window_write is Response.HALT and rules.mode is Mode.ENFORCE
+
+
+def told_writes(
+    answers: Sequence[Events], refs: Sequence[ResourceRef], span: tuple[datetime, datetime], own: Own
+) -> list[str]:
+    """What names each write by somebody else that the sources tell of by now; a log tells one operation in several rows."""
+    return sorted({_name_of(event) for ref in refs for event in foreign_writers(answers, ref, span, own)})
+
+
+def await_the_log(job: JobRow, window: dict[str, Any]) -> None:
+    """Remember one more window that a log may still tell of.
+
+    Beyond `_MOST_WINDOWS` the two oldest become one: rather a halt too many than a write that nobody learns of.
+    """
+    windows = [*_windows(job), window]
+    if len(windows) > _MOST_WINDOWS:
+        windows[:2] = [{**windows[0], "until": windows[1]["until"]}]
+    _set_windows(job, windows)
 
 
 def occasion(guard: Guard, policy: Policy, context: dict[str, Any], coverage: Coverage) -> halting.Occasion:
@@ -103,6 +137,8 @@ def own_writing(rules: JobPolicy, context: dict[str, Any]) -> Own:
 
 
 def _retry(guard: Guard, work: Work, policy: Policy) -> None:
+    if not work.job.pending:
+        return
     job, stored = work.job, get_json(guard.store, work.job.pending)
     rules, context = policy.for_job(job.name), stored["context"]
     entries = load_baseline(guard.store, job.baseline).entries if job.baseline else {}
@@ -152,12 +188,13 @@ def _outcome(
         return None
     if found.kind is FindingKind.GONE and found.ref.key not in entries:
         return accepting.Taken(item, Fate.RETIRED)  # never recorded, and gone again
-    foreign = False
+    foreign, author = False, None
     if context["since"]:
         window = (from_text(context["since"]), found.after.at or guard.clock.now())
         answers = [source.events([found.ref], window[0], window[1] + DATE_TICK) for source in guard.sources]
         own = own_writing(rules, context)
-        foreign = bool(foreign_writers(answers, found.ref, window, own)) and rules.on_window_write is Response.HALT
+        foreign = bool(foreign_writers(answers, found.ref, window, own)) and holds_writes(rules)
+        author = attribute(found.ref, answers, window, own)
         if not foreign and not covered(answers, window[1]):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
     return accepting.judge_fate(
@@ -165,6 +202,7 @@ def _outcome(
         named=True,
         recorded=found.ref.key in entries,
         foreign=foreign,
+        author=author,
         halt=halt,
         held=held,
         observer=observer,
@@ -221,45 +259,77 @@ def halt_of(guard: Guard, work: Work, halt_id: str | None) -> tuple[HaltRow | No
 
 
 def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
-    """Ask the log again about the time between clearance and record; hold what somebody else wrote in it."""
-    job, window = work.job, work.job.window
-    if window is None or job.lease or job.open_halt:
+    """Ask the log again about each time between clearance and record; hold what somebody else wrote in it."""
+    job, windows = work.job, _windows(work.job)
+    if not windows:
         return
     rules = policy.for_job(job.name)
-    span = (from_text(window["since"]), from_text(window["until"]))
-    baseline = load_baseline(guard.store, job.baseline)
-    before = load_baseline(guard.store, window["baseline"]) if window["baseline"] else None
-    # What this record retired as gone is asked for too: somebody else may have deleted it.
-    refs = [entry.ref for entry in ({**before.entries, **baseline.entries} if before else baseline.entries).values()]
-    answers = [source.events(refs, span[0], span[1] + DATE_TICK) for source in guard.sources]
-    foreign = {ref.key for ref in refs if foreign_writers(answers, ref, span, own_writing(rules, window)) and before}
-    if foreign and before and rules.on_window_write is Response.HALT:
-        _hold_back(guard, work, policy, window, before.entries, foreign)
-    elif not covered(answers, span[1]) and guard.clock.now() < span[1] + _ASK_THE_LOG:
-        return
-    job.window = None
-    work.commit()
+    waiting: list[dict[str, Any]] = []
+    late: dict[str, _Late] = {}
+    for window in windows:
+        before = load_baseline(guard.store, window["baseline"]).entries
+        span, own = (from_text(window["since"]), from_text(window["until"])), own_writing(rules, window)
+        # Of all that was recorded before, also of what this record retired as gone: somebody else may have deleted it.
+        refs = [entry.ref for entry in before.values()]
+        answers = [source.events(refs, span[0], span[1] + DATE_TICK) for source in guard.sources]
+        known = set(window.get("known", []))
+        for ref in refs:
+            if any(_name_of(event) not in known for event in foreign_writers(answers, ref, span, own)):
+                late.setdefault(ref.key, _Late(before[ref.key], attribute(ref, answers, span, own), window))
+        if not covered(answers, span[1]) and work.now < span[1] + _ASK_THE_LOG:
+            waiting.append({**window, "known": sorted(known.union(told_writes(answers, refs, span, own)))})
+    if late and holds_writes(rules):
+        _hold_back(guard, work, policy, late)
+    if waiting != windows:
+        _set_windows(job, waiting)
+        work.commit()
 
 
 _UNCOVERED = "settled, but no source of attribution covers the time since the clearance yet"
 _ASK_THE_LOG = timedelta(days=1)
+_MOST_WINDOWS = 40
 
 
-def _hold_back(
-    guard: Guard, work: Work, policy: Policy, window: dict[str, Any], before: dict[str, Entry], foreign: set[str]
-) -> None:
+@dataclass(frozen=True)
+class _Late:
+    """A resource that somebody else wrote in a window: its snapshot from before, who wrote it, and the window."""
+
+    before: Entry
+    author: Attribution
+    window: dict[str, Any]
+
+
+def _windows(job: JobRow) -> list[dict[str, Any]]:
+    """What a log may still tell of, oldest first."""
+    if job.window is None:
+        return []
+    latest = {key: value for key, value in job.window.items() if key != "earlier"}
+    return [*job.window.get("earlier", []), latest]
+
+
+def _set_windows(job: JobRow, windows: Sequence[dict[str, Any]]) -> None:
+    job.window = {**windows[-1], "earlier": list(windows[:-1])} if windows else None
+
+
+def _name_of(event: Event) -> str:
+    return " ".join((event.correlation_id or event.id, event.operation, event.resource)).lower()
+
+
+def _hold_back(guard: Guard, work: Work, policy: Policy, late: dict[str, _Late]) -> None:
     """Give the resources their old snapshot back, and open the halt that the record would have opened."""
     entries = load_baseline(guard.store, work.job.baseline).entries
+    before = {key: one.before for key, one in late.items()}
     observer = Observer(guard, work.job, policy, before, replace(policy.for_job(work.job.name), stability_reads=1))
-    seen = observer.observe_each([before[key] for key in sorted(foreign) if key in before])
+    seen = observer.observe_each([before[key] for key in sorted(before)])
     taken = [
-        accepting.Taken(item, Fate.HELD, held=item.finding)
+        accepting.Taken(item, Fate.HELD, held=replace(item.finding, attribution=late[item.finding.ref.key].author))
         for item in seen
         if (item.finding.configuration and item.finding.ref.key in entries) or item.finding.kind is FindingKind.GONE
     ]
     if not taken:
         return
+    window = next(reversed(late.values())).window
     record = "r-" + guard.new_id()
     change = accepting.Swap(taken, Provenance.CLEARANCE, window["by"], window["run"], window["ticket"], record)
-    back = {item.seen.finding.ref.key: before[item.seen.finding.ref.key] for item in taken}
+    back = {key: before[key] for key in (item.seen.finding.ref.key for item in taken)}
     accepting.swap(guard, work, change, occasion(guard, policy, window, Coverage(read=len(seen))), {**entries, **back})

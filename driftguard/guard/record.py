@@ -19,12 +19,12 @@ from functools import partial
 from typing import Any
 
 from driftguard.errors import Busy, CannotTell, HaltOpen, NoClearance, OtherScope, WrongUse
-from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, is_proven, writers_of
+from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, attribute, is_proven, writers_of
 from driftguard.flow.check import FindingKind
 from driftguard.flow.evidence import Coverage
-from driftguard.flow.halt import Event, State, transition
+from driftguard.flow.halt import LETS_PASS, Event, State, transition
 from driftguard.flow.moment import for_people, from_text, to_text
-from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
+from driftguard.flow.policy import JobPolicy, Mode, Policy
 from driftguard.flow.reading import Deployment
 from driftguard.flow.record import Entry, Fate, Provenance
 from driftguard.flow.resource import ResourceRef, parse_ref
@@ -32,7 +32,7 @@ from driftguard.flow.review import Person
 from driftguard.guard import accepting, halting, index, pending
 from driftguard.guard.blobs import load_baseline, put_json, put_pack
 from driftguard.guard.context import Guard
-from driftguard.guard.deliver import deliver_due
+from driftguard.guard.deliver import deliver_after
 from driftguard.guard.observe import Observer, Seen, scope_of
 from driftguard.guard.rows import PROPOSAL, RECORD, HaltRow, Lease
 from driftguard.guard.work import Work, attempts
@@ -128,12 +128,17 @@ def record(guard: Guard, call: Recording) -> Recorded:
         if read is None or read[0] != work.job.generation:
             named = _resolve(guard, work, call)
             read = (work.job.generation, named, _read_all(guard, work, policy, rules, named, lease))
+            # Reading takes a while: what is written says when it is written, on the job as it is then.
+            work = Work(guard.store, call.job, guard.clock.now())
+            lease = _admit(guard, work, call, rules)
+            if read[0] != work.job.generation:
+                return step()
         # A new id for every attempt: blobs are written once, and another attempt may have other things to write.
         record_id = "r-" + guard.new_id()
         return _Recorder(guard, work, call, policy, rules, lease, read[1], read[2], record_id).commit()
 
     done = attempts(step)
-    deliver_due(guard, call.job)
+    deliver_after(guard, call.job)
     return done
 
 
@@ -142,7 +147,7 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
     job = work.job
     if work.exists and job.cloud != guard.cloud:
         raise OtherScope(f"the job {job.name} is recorded in the cloud {job.cloud!r}", "set DRIFTGUARD_CLOUD to it")
-    halting.age(work, settling=pending.is_settling(guard, job, rules, work.now))
+    halting.age(guard, work, settling=pending.is_settling(guard, job, rules, work.now))
     if not work.exists or (not job.baseline and not job.retired_at):
         if call.clearance:
             raise NoClearance(
@@ -153,7 +158,7 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
     lease = _standing(work, call)
     halt = work.current()
     passing = lease.halt if lease else ""
-    if halt and halt.id != passing and rules.mode is Mode.ENFORCE:
+    if halt and (halt.id != passing or halt.state not in LETS_PASS) and rules.mode is Mode.ENFORCE:
         raise HaltOpen(
             f"the halt {halt.id} of the job {job.name} is {halt.state}: nothing is recorded over it",
             f"see driftguard halts show {halt.id}",
@@ -170,6 +175,8 @@ def _standing(work: Work, call: Recording) -> Lease | None:
     """The lease of the call's run: the one in force, or the last one given, however long ago it ended."""
     job = work.job
     lease = job.lease or job.last_clearance
+    if job.retired_at:
+        return None
     if call.clearance:
         if lease is None or lease.clearance != call.clearance:
             raise NoClearance(
@@ -178,7 +185,7 @@ def _standing(work: Work, call: Recording) -> Lease | None:
         if call.run and call.run != lease.run:
             raise NoClearance(f"{call.clearance} was given to run {lease.run}, not to {call.run}", "use its own run")
         return lease
-    if lease and call.run and lease.run == call.run and not job.retired_at:
+    if lease and call.run and lease.run == call.run:
         return lease
     return None
 
@@ -290,6 +297,7 @@ class _Recorder:
         own = pending.own_writing(self.rules, context)
         entries = load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
         observer = Observer(self.guard, job, self.policy, entries)
+        holds = pending.holds_writes(self.rules)
         taken = []
         for item in self.read.seen:
             ref = item.finding.ref
@@ -300,7 +308,8 @@ class _Recorder:
                     item,
                     named=ref.key in self.read.named,
                     recorded=ref.key in entries,
-                    foreign=foreign and self.rules.on_window_write is Response.HALT,
+                    foreign=foreign and holds,
+                    author=attribute(ref, self.read.answers, window, own) if window else None,
                     halt=halt,
                     held=held,
                     observer=observer,
@@ -403,10 +412,12 @@ class _Recorder:
 
     def _await_the_log(self, context: dict[str, Any], before: str) -> None:
         """Remember the window while a log may still tell of somebody else's write in it."""
-        job = self.work.job
-        job.window = None
         if self.lease and before and not pending.covered(self.read.answers, self.read.until):
-            job.window = {**context, "until": to_text(self.read.until), "baseline": before}
+            span = from_text(self.lease.read_at), self.read.until
+            refs = [item.finding.ref for item in self.read.seen]
+            known = pending.told_writes(self.read.answers, refs, span, pending.own_writing(self.rules, context))
+            window = {**context, "until": to_text(self.read.until), "baseline": before, "known": known}
+            pending.await_the_log(self.work.job, window)
 
     def _is_repeat(self) -> bool:
         """Whether this clearance has recorded already."""
@@ -415,9 +426,14 @@ class _Recorder:
 
     def _repeated(self) -> Recorded:
         """A second record under a used clearance: fine where nothing differs, else a proposal."""
+        job = self.work.job
+        if job.pending:
+            raise Busy(
+                f"the job {job.name} is settling: {pending.in_words(self.guard, job)}",
+                "record again in a few minutes; what waits for too long halts at the next check",
+            )
         calm = (FindingKind.UNCHANGED, FindingKind.TOUCHED)
         if all(item.finding.kind in calm for item in self.read.seen):
-            job = self.work.job
             told = ("this clearance has recorded already, and nothing differs",)
             return Recorded(job.name, self.id, job.generation, Provenance.CLEARANCE, (), told=told)
         return self._propose()

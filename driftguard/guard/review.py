@@ -28,7 +28,7 @@ from driftguard.flow.review import (
 )
 from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.context import Guard
-from driftguard.guard.deliver import deliver_due
+from driftguard.guard.deliver import deliver_after
 from driftguard.guard.rows import HALT, HaltRow
 from driftguard.guard.work import Work, attempts
 
@@ -92,7 +92,7 @@ def decide(guard: Guard, call: Deciding) -> HaltRow:
         return halt
 
     halt = attempts(step)
-    deliver_due(guard, found.job)
+    deliver_after(guard, found.job)
     return halt
 
 
@@ -122,7 +122,7 @@ def confirm(guard: Guard, call: Confirming) -> HaltRow:
         return halt
 
     halt = attempts(step)
-    deliver_due(guard, found.job)
+    deliver_after(guard, found.job)
     return halt
 
 
@@ -140,7 +140,7 @@ def _seen_halt(guard: Guard, work: Work, halt_id: str, if_match: str | None, rul
     row = guard.store.get(work.job.name, HALT, halt_id)
     if row and if_match is not None and row.version != if_match:
         raise Stale("the halt changed since you saw it", f"look again: driftguard halts show {halt_id}")
-    halting.age(work, settling=pending.is_settling(guard, work.job, rules, work.now))
+    halting.age(guard, work, settling=pending.is_settling(guard, work.job, rules, work.now))
     halt = work.halt(halt_id)
     lease = work.job.lease
     if lease and lease.halt == halt.id:

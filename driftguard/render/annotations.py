@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from driftguard.flow.decide import Verdict
 from driftguard.guard.check import Answer
+from driftguard.render.untrusted import one_line
 
 
 def annotate(environ: Mapping[str, str], answer: Answer) -> list[str]:
@@ -17,7 +18,7 @@ def annotate(environ: Mapping[str, str], answer: Answer) -> list[str]:
         return []
     write = next((write for mark, write in _WRITERS.items() if environ.get(mark)), None)
     level = "warning" if answer.observed else "error"
-    return [write(level, f"Drift Guard: {answer.job}: {answer.why}")] if write else []
+    return [write(level, f"Drift Guard: {answer.job}: {one_line(answer.why)}")] if write else []
 
 
 def _github(level: str, text: str) -> str:

@@ -64,7 +64,11 @@ MALFORMED = [
 ]
 
 
-TAKE_AN_ID = [("record", "--job", "new", "--resource"), ("check", "--job", "shop", "--resource"), ("explain", "--job", "shop")]
+TAKE_AN_ID = [
+    ("record", "--job", "new", "--resource"),
+    ("check", "--job", "shop", "--resource"),
+    ("explain", "--job", "shop"),
+]
 
 
 @pytest.mark.parametrize("resource", MALFORMED, ids=lambda text: repr(text[-40:]))
@@ -174,6 +178,17 @@ def test_a_call_that_no_command_takes_is_three_and_writes_nothing(
     assert (ran.code, ran.out) == (3, "")
     assert word in ran.err.splitlines()[-1]
     assert shop.written() == before
+
+
+@pytest.mark.xfail(strict=False, reason="click tells its own errors, in several lines and without JSON")
+@pytest.mark.parametrize(("arguments", "word"), USAGE.values(), ids=USAGE.keys())
+def test_a_call_that_no_command_takes_is_told_as_every_other_error(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str
+) -> None:
+    monkeypatch.chdir(shop.folder)
+    refused(shop(*arguments), 3, word, "--help")
+    told = shop(*arguments, "--json").json()
+    assert (told["exit_code"], told["problem"]) == (3, "wrong-use")
 
 
 # What the environment says -> exit code, and words of the one line, of `check --job shop`.

@@ -38,11 +38,11 @@ def probed(*arguments: str) -> tuple[int, str, set[str], list[str]]:
     ran = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=False)
     told, _, rest = ran.stdout.rpartition("modules:")
     modules, _, ours = rest.partition("ours:")
-    assert ran.stderr == ""
+    assert "Traceback" not in ran.stderr
     return ran.returncode, told, set(modules.split()), ours.split()
 
 
-@pytest.mark.parametrize("command", commands(), ids=" ".join)
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
     assert run([*command, "--help"], {}) == 0
     told = capsys.readouterr().out
@@ -57,12 +57,14 @@ def test_the_overview_names_every_command_and_every_exit_code(capsys: pytest.Cap
     assert not [code for code in "01234" if f"{code} " not in told]
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("check", "--help"), ("halts", "decide", "--help")], ids=" ".join)
-def test_help_imports_nothing_of_azure_and_no_store(arguments: tuple[str, ...]) -> None:
-    code, told, modules, ours = probed(*arguments)
+@pytest.mark.parametrize("arguments", ["--help", "--version", "check --help", "halts decide --help"])
+def test_help_imports_nothing_of_azure_and_no_store(arguments: str) -> None:
+    code, told, modules, ours = probed(*arguments.split())
     assert code == 0 and told
     assert not modules & set(HEAVY)
-    assert not [name for name in ours if name.startswith(("driftguard.adapters", "driftguard.guard", "driftguard.flow."))]
+    assert not [
+        name for name in ours if name.startswith(("driftguard.adapters", "driftguard.guard", "driftguard.render"))
+    ]
 
 
 def test_a_command_that_needs_no_azure_imports_none_of_it(tmp_path: Path) -> None:

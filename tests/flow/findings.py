@@ -64,6 +64,4 @@ def events(*told: Event, covered_until: datetime | None = NOON, problem: str = "
 def attribution(actor: Actor, *writers: Event, proven: bool = False) -> Attribution:
     sure = "unknown" if actor is Actor.UNKNOWN else "certain"
     who = writers[0].caller if writers else ""
-    return Attribution(
-        actor, sure, who, "", "", "", "", "", None, BRACKET, proven=proven, writers=writers
-    )
+    return Attribution(actor, sure, who, "", "", "", "", "", None, BRACKET, proven=proven, writers=writers)

@@ -30,7 +30,11 @@ MINUTE = timedelta(minutes=1)
 
 def by_pipeline(**more: object) -> Event:
     plain = event(
-        caller="app-pipeline", object_id="oid-pipeline", app_id="app-pipeline", is_person=False, correlation_id="corr-own"
+        caller="app-pipeline",
+        object_id="oid-pipeline",
+        app_id="app-pipeline",
+        is_person=False,
+        correlation_id="corr-own",
     )
     return replace(plain, **more)  # type: ignore[arg-type]  # reason: a test names only what it changes
 
@@ -66,7 +70,10 @@ def test_the_order_of_care_is_the_order_of_the_design() -> None:
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(Actor, 2)))
 def test_of_two_writers_the_one_to_be_most_careful_with_names_the_change(one: Actor, other: Actor) -> None:
-    writers = [replace(OF_CLASS[one], id="1", correlation_id="c1"), replace(OF_CLASS[other], id="2", correlation_id="c2")]
+    writers = [
+        replace(OF_CLASS[one], id="1", correlation_id="c1"),
+        replace(OF_CLASS[other], id="2", correlation_id="c2"),
+    ]
     worst = min(one, other, key=CARE.index)
     for told in (writers, writers[::-1]):
         found = attribute(ref(), [events(*told)], BRACKET, OWN)
@@ -234,7 +241,9 @@ def test_no_event_is_not_nobody_and_the_reason_is_told() -> None:
 
 
 def test_a_source_that_fails_hides_nothing_of_another() -> None:
-    found = attribute(ref(), [events(problem="down", covered_until=None), events(event(), source="other")], BRACKET, OWN)
+    found = attribute(
+        ref(), [events(problem="down", covered_until=None), events(event(), source="other")], BRACKET, OWN
+    )
     assert (found.actor, found.who, found.why) == (Actor.PERSON, "dana@contoso.com", "")
 
 

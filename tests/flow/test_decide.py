@@ -97,9 +97,7 @@ def test_only_the_jobs_own_pipeline_is_accepted_and_only_as_sure_as_the_policy_w
 OF_ACTION = {
     Action.PROCEED: finding(FindingKind.UNCHANGED, "a"),
     Action.TELL: finding(FindingKind.TOUCHED, "b"),
-    Action.ACCEPT: finding(
-        FindingKind.MOVED, "c", attribution=attribution(Actor.OUR_PIPELINE, event(), proven=True)
-    ),
+    Action.ACCEPT: finding(FindingKind.MOVED, "c", attribution=attribution(Actor.OUR_PIPELINE, event(), proven=True)),
     Action.HALT: finding(FindingKind.GONE, "d"),
     Action.UNCLEAR: finding(FindingKind.UNREADABLE, "e"),
 }
@@ -180,7 +178,11 @@ def lost_group(*names: str) -> Finding:
 
 def test_a_lost_resource_group_is_carried_as_one_finding_while_what_was_in_it_is_silent() -> None:
     held = lost_group("a", "b")
-    now = [finding(FindingKind.UNREADABLE, "a"), finding(FindingKind.UNCHANGED, "c"), finding(FindingKind.IN_FLIGHT, "b")]
+    now = [
+        finding(FindingKind.UNREADABLE, "a"),
+        finding(FindingKind.UNCHANGED, "c"),
+        finding(FindingKind.IN_FLIGHT, "b"),
+    ]
     unchanged, carried = carry_over(now, [held])
     assert (unchanged.kind, carried.ref, carried.carried) == (FindingKind.UNCHANGED, GROUP_REF, True)
     assert difference_digest([carried]) == difference_digest([held])

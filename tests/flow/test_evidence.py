@@ -64,9 +64,13 @@ def test_it_says_before_after_and_class_of_every_change_and_keeps_null_apart_fro
 
 def test_an_ignored_difference_keeps_the_rule_that_ignored_it() -> None:
     ignored = finding(FindingKind.TOUCHED, "v", change("sku.capacity", 1, 2, ChangeClass.IGNORED))
-    ignored = finding(FindingKind.TOUCHED, "v", *(type(one)(one.path, 1, 2, one.kind, "autoscale") for one in ignored.changes))
+    ignored = finding(
+        FindingKind.TOUCHED, "v", *(type(one)(one.path, 1, 2, one.kind, "autoscale") for one in ignored.changes)
+    )
     [told] = evidence(Judged(ignored, Action.TELL, ""))["also_seen"]
-    assert told["changes"] == [{"path": "sku.capacity", "class": "ignored", "before": 1, "after": 2, "rule": "autoscale"}]
+    assert told["changes"] == [
+        {"path": "sku.capacity", "class": "ignored", "before": 1, "after": 2, "rule": "autoscale"}
+    ]
 
 
 def test_what_halts_is_a_finding_what_differs_otherwise_is_also_seen_and_what_is_unchanged_is_counted_only() -> None:
@@ -89,7 +93,13 @@ def test_it_says_what_was_not_read() -> None:
 
 def test_what_is_known_of_an_unread_carried_or_lost_finding_is_told() -> None:
     unread = finding(
-        FindingKind.UNREADABLE, cause=Cause.TIMEOUT, detail="slow", carried=True, lasting=True, covers=("/x",), other_job="o"
+        FindingKind.UNREADABLE,
+        cause=Cause.TIMEOUT,
+        detail="slow",
+        carried=True,
+        lasting=True,
+        covers=("/x",),
+        other_job="o",
     )
     [told] = evidence(Judged(unread, Action.HALT, ""))["findings"]
     assert {key: told[key] for key in ("cause", "detail", "carried", "lasting", "covers", "other_job")} == {
@@ -138,7 +148,9 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
-DOCUMENT = json.loads(to_bytes(evidence(Judged(MOVED, Action.HALT, "r"), Judged(finding(FindingKind.GONE), Action.HALT, ""))))
+DOCUMENT = json.loads(
+    to_bytes(evidence(Judged(MOVED, Action.HALT, "r"), Judged(finding(FindingKind.GONE), Action.HALT, "")))
+)
 PLACES = len(list(places(DOCUMENT)))
 
 

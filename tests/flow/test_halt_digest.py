@@ -80,7 +80,9 @@ def test_the_same_difference_has_the_same_digest_whatever(kind: FindingKind, wha
     assert difference_digest([UNTOUCHED_BY[what](one)]) == difference_digest([one])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FindingKind if kind not in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in FindingKind if kind not in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB)]
+)
 def test_the_fingerprint_belongs_to_the_digest_of_an_unmanaged_resource_alone(kind: FindingKind) -> None:
     one = finding(kind, fingerprint="1")
     same = difference_digest([one]) == difference_digest([replace(one, fingerprint="2")])

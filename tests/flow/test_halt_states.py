@@ -57,7 +57,9 @@ DECIDED = {
 def cells() -> list[tuple[State, Event, str]]:
     head, *rows = (line.split() for line in TABLE.strip().splitlines())
     return [
-        (State(state), COLUMNS[column], word) for state, *words in rows for column, word in zip(head, words, strict=True)
+        (State(state), COLUMNS[column], word)
+        for state, *words in rows
+        for column, word in zip(head, words, strict=True)
     ]
 
 

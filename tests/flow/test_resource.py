@@ -30,7 +30,13 @@ LOCK = "providers/Microsoft.Authorization/locks/no-delete"
         (f"{G}/{LOCK}", "Microsoft.Authorization/locks", "no-delete", SUB.lower(), "rg-shop"),
         (f"{S}/{LOCK}", "Microsoft.Authorization/locks", "no-delete", SUB.lower(), ""),
         (f"/{LOCK}", "Microsoft.Authorization/locks", "no-delete", "", ""),
-        ("/providers/Microsoft.Management/managementGroups/root", "Microsoft.Management/managementGroups", "root", "", ""),
+        (
+            "/providers/Microsoft.Management/managementGroups/root",
+            "Microsoft.Management/managementGroups",
+            "root",
+            "",
+            "",
+        ),
         (
             f"/providers/Microsoft.Management/managementGroups/root/{LOCK}",
             "Microsoft.Authorization/locks",
@@ -51,7 +57,21 @@ LOCK = "providers/Microsoft.Authorization/locks/no-delete"
             SUB.lower(),
             "rg-shop",
         ),
-        (f"{S}/resourceGroups/gruppe-für-ö", "Microsoft.Resources/resourceGroups", "gruppe-für-ö", SUB.lower(), "gruppe-für-ö"),
+        (
+            f"{S}/resourceGroups/gruppe-für-ö",
+            "Microsoft.Resources/resourceGroups",
+            "gruppe-für-ö",
+            SUB.lower(),
+            "gruppe-für-ö",
+        ),
+        # Alert rules and tests of Application Insights have names with blanks.
+        (
+            f"{G}/providers/Microsoft.X/alerts/my own  rule",
+            "Microsoft.X/alerts",
+            "my own  rule",
+            SUB.lower(),
+            "rg-shop",
+        ),
         (f"{G}/providers/Microsoft.Web/sites/..a", "Microsoft.Web/sites", "..a", SUB.lower(), "rg-shop"),
     ],
 )
@@ -112,7 +132,9 @@ MALFORMED = [
     f"{V}/subnets/<b>",
     f"{V}/subnets/a%20b",
     # blanks and what does not print
-    f"{S}/resourceGroups/a b",
+    f"{S}/resourceGroups/ a",
+    f"{S}/resourceGroups/a ",
+    f"{S}/resourceGroups/ ",
     f"{S}/resourceGroups/a\tb",
     f"{S}/resourceGroups/a\r\nX-Header: 1",
     f"{S}/resourceGroups/a\u00a0b",
@@ -192,7 +214,7 @@ def test_an_unknown_kind_is_an_error_that_names_the_known_ones() -> None:
     assert "arm" in refused.value.remedy
 
 
-SAFE = re.compile(r"(/[^\s/?#%\\<>]+)+")
+SAFE = re.compile(r"(/[^\s/?#%\\<>]+( +[^\s/?#%\\<>]+)*)+")
 hostile = st.lists(
     st.sampled_from([*V.split("/"), S, G, V, "providers", "..", ".", "", "%2f", "?x", "#", "\n", "https:", "\u202e"])
     | st.text(max_size=6),

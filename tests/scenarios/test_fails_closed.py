@@ -74,7 +74,12 @@ def test_nobody_listening_is_never_a_proceed(shop: World) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"id": "x", "properties": {}, "properties": {"a": 1}}', b'{"properties": {"a": NaN}}', b'{"a": 1e999}', b"\xff{}"],
+    [
+        b'{"id": "x", "properties": {}, "properties": {"a": 1}}',
+        b'{"properties": {"a": NaN}}',
+        b'{"a": 1e999}',
+        b"\xff{}",
+    ],
     ids=["a member twice", "NaN", "a number beyond all", "not UTF-8"],
 )
 def test_a_body_that_two_readers_could_understand_in_two_ways_is_never_a_proceed(shop: World, body: bytes) -> None:
@@ -104,7 +109,9 @@ def test_a_resource_that_is_missing_while_its_scope_does_not_answer_is_unreadabl
     assert kinds(answer)[VNET] is FindingKind.UNREADABLE
 
 
-@pytest.mark.parametrize("code", ["SubscriptionNotFound", "InvalidResourceType", "NoRegisteredProviderFound", "Whatever"])
+@pytest.mark.parametrize(
+    "code", ["SubscriptionNotFound", "InvalidResourceType", "NoRegisteredProviderFound", "Whatever"]
+)
 def test_a_404_about_something_else_than_the_resource_is_unreadable(shop: World, code: str) -> None:
     shop.sandbox.fault(VNET, "404", code=code)
     answer = shop.check()

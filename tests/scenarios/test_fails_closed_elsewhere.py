@@ -134,7 +134,9 @@ def test_a_store_that_goes_in_the_middle_of_a_record_records_nothing(shop: World
     assert Work(shop.guard.store, JOB, shop.guard.clock.now()).job.generation == 1
 
 
-@pytest.mark.parametrize("sql", ["DELETE FROM blobs WHERE key LIKE '%/baseline/%'", "UPDATE blobs SET data = x'1f8b00'"])
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM blobs WHERE key LIKE '%/baseline/%'", "UPDATE blobs SET data = x'1f8b00'"]
+)
 def test_a_lost_or_damaged_baseline_lets_nothing_proceed(shop: World, sql: str) -> None:
     with closing(sqlite3.connect(shop.folder / "store.db")) as hand, hand:
         hand.execute(sql)

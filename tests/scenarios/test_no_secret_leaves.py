@@ -49,7 +49,9 @@ def planted(state: str) -> dict[str, dict[str, Any]]:
             "properties": {
                 "siteConfig": {
                     "appSettings": [{"name": "API", "value": secret("list-setting")}],
-                    "connectionStrings": [{"name": "Db", "connectionString": f"Server=x;Pwd={secret('list-connection')}"}],
+                    "connectionStrings": [
+                        {"name": "Db", "connectionString": f"Server=x;Pwd={secret('list-connection')}"}
+                    ],
                 }
             },
         },
@@ -62,7 +64,9 @@ def planted(state: str) -> dict[str, dict[str, Any]]:
                     "adminUsername": "shop",
                     "adminPassword": secret("admin-password"),
                     "customData": secret("custom-data"),
-                    "secrets": [{"sourceVault": {"id": "x"}, "vaultCertificates": [{"password": secret("certificate")}]}],
+                    "secrets": [
+                        {"sourceVault": {"id": "x"}, "vaultCertificates": [{"password": secret("certificate")}]}
+                    ],
                 }
             },
         },
@@ -74,7 +78,11 @@ def planted(state: str) -> dict[str, dict[str, Any]]:
             },
         },
         f"{DATA}/Microsoft.KeyVault/vaults/kv-shop-prod/secrets/one": {
-            "properties": {"value": "x", "secretValue": secret("vault"), "contentType": f"Bearer {secret('bearer')}aaaaaaaaaa"}
+            "properties": {
+                "value": "x",
+                "secretValue": secret("vault"),
+                "contentType": f"Bearer {secret('bearer')}aaaaaaaaaa",
+            }
         },
         f"{DATA}/Microsoft.Sql/servers/sql-canary": {
             "location": "westeurope",

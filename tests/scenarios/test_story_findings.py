@@ -82,8 +82,31 @@ def test_a_kept_deletion_that_the_run_undid_halts_until_somebody_decides(tmp_pat
         shop.sandbox.put(IPS, {"location": body["location"], "properties": body["properties"]})
         shop.advance(minutes=1)
         reverted = held(shop.record("run-2", clearance=clearance))
-        assert reverted.cause == "reverted"
-        assert halted(shop.check("run-3")).id == reverted.id
+        assert reverted.cause == "reverted" and reverted.summary[0]["resource"] == IPS
+        for run in ("run-3", "run-4"):
+            shop.advance(hours=30)
+            assert halted(shop.check(run)).id == reverted.id
+
+        again = decided(shop, reverted, Decision.KEEP, in_code="0ddba11")
+        confirmed(shop, again, for_run="run-5")
+        assert shop.record("run-5", clearance=cleared(shop.check("run-5"))).exit_code == 0
+        assert cleared(shop.check("run-6"))
+
+
+def test_a_kept_change_whose_resource_is_gone_after_the_run_is_held_as_gone(tmp_path: Path) -> None:
+    with story(tmp_path) as shop:
+        shop.first_record(VNET, NAT, IPS)
+        addresses = {"ipAddresses": ["203.0.113.99"]}
+        shop.sandbox.put(IPS, {"location": "westeurope", "properties": addresses}, as_="person-portal")
+        shop.advance(minutes=1)
+        halt = decided(shop, halted(shop.check("run-1")), Decision.KEEP, in_code="0ddba11")
+        confirmed(shop, halt, for_run="run-2")
+        clearance = cleared(shop.check("run-2"))
+        shop.sandbox.delete(IPS)
+        shop.advance(minutes=1)
+        gone = held(shop.record("run-2", clearance=clearance))
+        assert gone.summary[0]["finding"] == "gone"
+        assert halted(shop.check("run-3")).id == gone.id
 
 
 def test_a_missing_resource_group_is_one_finding(tmp_path: Path) -> None:
@@ -109,7 +132,9 @@ def test_noise_is_told_and_halts_nothing(tmp_path: Path) -> None:
         assert answer.exit_code == 0 and _kinds(answer)["vnet-shop"] is FindingKind.TOUCHED
         nic = f"{PROVIDERS}/networkInterfaces/nic-test"
         subnet = {"privateIPAllocationMethod": "Dynamic", "subnet": {"id": f"{VNET}/subnets/web"}}
-        shop.sandbox.put(nic, {"location": "westeurope", "properties": {"ipConfigurations": [{"name": "a", "properties": subnet}]}})
+        shop.sandbox.put(
+            nic, {"location": "westeurope", "properties": {"ipConfigurations": [{"name": "a", "properties": subnet}]}}
+        )
         answer = shop.check("run-1", gate=True)
         assert answer.exit_code == 0 and _kinds(answer)["vnet-shop"] is FindingKind.TOUCHED
 

@@ -45,7 +45,16 @@ def test_an_overwritten_change_resolves_its_halt(tmp_path: Path) -> None:
         assert stored_halt(shop, halt).closed_because == "the manual change was overwritten, as decided"
         assert cleared(shop.check("run-3"))
         assert len(shop.notes()) == 1
-        assert ledger(shop) == ["first record", "recorded", "halted", "decided", "cleared", "recorded", "resolved", "cleared"]
+        assert ledger(shop) == [
+            "first record",
+            "recorded",
+            "halted",
+            "decided",
+            "cleared",
+            "recorded",
+            "resolved",
+            "cleared",
+        ]
 
 
 def test_the_same_difference_is_one_halt_however_often_runs_meet_it(tmp_path: Path) -> None:

@@ -111,30 +111,17 @@ def test_a_waiver_does_not_cover_another_resource_that_cannot_be_read(tmp_path: 
         assert shop.check("run-4").exit_code == 2
 
 
-def test_what_is_still_unreadable_at_record_halts_again_though_the_run_did_not_name_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("naming", [Naming(), Naming(resources=(NAT,))], ids=["all named", "others named"])
+def test_what_is_still_unreadable_at_record_opens_the_next_halt(tmp_path: Path, naming: Naming) -> None:
     with story(tmp_path) as shop:
         shop.first_record(VNET, NAT)
         as_accepted = recorded_fingerprints(shop)
         first = _lastingly_unreadable(shop)
         decided(shop, first, Decision.WAIVE, resources=(VNET,))
         clearance = cleared(shop.check("run-4"))
-        recorded = shop.record("run-4", clearance=clearance, naming=Naming(resources=(NAT,)))
-        assert recorded.exit_code == 1
+        assert shop.record("run-4", clearance=clearance, naming=naming).exit_code == 1
         assert stored_halt(shop, first).state is State.SUPERSEDED
         assert recorded_fingerprints(shop) == as_accepted
-        again = halted(shop.check("run-5"))
-        decided(shop, again, Decision.WAIVE, resources=(VNET,))
-        assert cleared(shop.check("run-5"))
-
-
-def test_what_is_still_unreadable_at_record_is_pending_where_the_run_named_it(tmp_path: Path) -> None:
-    with story(tmp_path) as shop:
-        shop.first_record(VNET, NAT)
-        first = _lastingly_unreadable(shop)
-        decided(shop, first, Decision.WAIVE, resources=(VNET,))
-        clearance = cleared(shop.check("run-4"))
-        assert shop.record("run-4", clearance=clearance).exit_code == 4
-        shop.advance(hours=2)
         again = halted(shop.check("run-5"))
         decided(shop, again, Decision.WAIVE, resources=(VNET,))
         assert cleared(shop.check("run-5"))
