@@ -23,12 +23,13 @@ from driftguard.guard.context import Guard
 from driftguard.guard.record import Naming, Recorded, Recording, record
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
-from driftguard.sandbox import Sandbox, SUBSCRIPTION
+from driftguard.sandbox import SUBSCRIPTION, Sandbox
 
 NETWORK = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop-network"
 PROVIDERS = f"{NETWORK}/providers/Microsoft.Network"
 VNET = f"{PROVIDERS}/virtualNetworks/vnet-shop"
 JOB = "shop-prod"
+NOTHING_NAMED = Naming()
 DANA = Person("dana@contoso.com", asserted=True)
 ERIN = Person("erin@contoso.com", asserted=True)
 
@@ -72,7 +73,7 @@ class World:
     def check(self, run: str = "run-1", **more: object) -> Answer:
         return check(self.guard, Ask(str(more.pop("job", JOB)), run, started_by=Person("pipeline-user"), **more))  # type: ignore[arg-type]  # reason: a test names only what it needs
 
-    def record(self, run: str | None = "run-1", *, naming: Naming = Naming(), **more: object) -> Recorded:
+    def record(self, run: str | None = "run-1", *, naming: Naming = NOTHING_NAMED, **more: object) -> Recorded:
         return record(self.guard, Recording(str(more.pop("job", JOB)), run, naming=naming, **more))  # type: ignore[arg-type]  # reason: a test names only what it needs
 
     def first_record(self, *resources: str, job: str = JOB) -> Recorded:

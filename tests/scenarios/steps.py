@@ -39,7 +39,14 @@ GROUP = Naming(scopes=(NETWORK,))
 @contextmanager
 def story(folder: Path, *, log_latency: float = 0.0) -> Iterator[World]:
     """A world whose clock moves only when it is told to; its Activity Log tells everything `log_latency` seconds late."""
-    with world(folder, sandbox=Sandbox(now=lambda: START, log_latency=log_latency)) as telling:
+    with over(Sandbox(now=lambda: START, log_latency=log_latency), folder, log_latency) as telling:
+        yield telling
+
+
+@contextmanager
+def over(sandbox: Sandbox, folder: Path, log_latency: float) -> Iterator[World]:
+    """A world over this sandbox that knows how late its log is."""
+    with world(folder, sandbox=sandbox) as telling:
         reader = telling.guard.reader
         assert isinstance(reader, ArmReader)
         source = ActivityLog(reader.client, telling.guard.clock, timedelta(seconds=log_latency))
@@ -67,7 +74,8 @@ def deploy(telling: World, *resources: str, name: str = "release", **changed: An
     for resource in resources:
         live = telling.sandbox.get(resource) or {}
         kept = {key: live[key] for key in ("location", "tags", "sku") if key in live}
-        bodies.append({"id": resource, **kept, "properties": {**live.get("properties", {}), **changed}})
+        properties: dict[str, Any] = {**live.get("properties", {}), **changed}
+        bodies.append({"id": resource, **kept, "properties": properties})
     telling.advance(minutes=1)
     deployment = telling.sandbox.deploy(name, bodies)
     telling.advance(minutes=1)

@@ -154,6 +154,8 @@ def tell_the_whole_story(shop: Shop) -> None:
         shop.sandbox.put(resource_id, {**body, "tags": {"by": "hand"}}, as_="person-portal")
     halted = shop("check", "--job", "shop", "--run", "1", "--ticket", "CHG1", "--json")
     assert halted.code == 1, halted.err
+    # Sealing hides what a secret is, and not that it changed.
+    assert {one["resource"] for one in halted.json()["findings"] if one["action"] == "halt"} == set(ids)
     halt = halted.json()["halt"]["id"]
     shop("check", "--job", "shop", "--run", "1")
     for as_json in ((), ("--json",)):

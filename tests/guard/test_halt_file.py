@@ -1,0 +1,83 @@
+"""What a halt is about comes back from its blob as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftguard.adapters.stores.sqlite import SqliteStore
+from driftguard.errors import StoreUnavailable
+from driftguard.flow.attribute import Actor
+from driftguard.flow.check import Finding, FindingKind, Side
+from driftguard.flow.diff import MISSING, Change, ChangeClass, diff, same
+from driftguard.flow.halt import difference_digest
+from driftguard.flow.reading import ETags
+from driftguard.flow.record import Snapshot
+from driftguard.guard import halt_file
+from driftguard.guard.observe import Seen
+from tests.flow.bodies import bodies
+from tests.flow.findings import NOON, attribution, change, event, finding, ref
+
+SIDE = Side(ETags('W/"1"', None, "1"), "2024-05-01", NOON, "request", None)
+LIVE = Snapshot(ref(), "2024-05-01", ETags("1"), "print", NOON, {"properties": {"a": None}}, "request", None, "k1")
+
+
+def full(kind: FindingKind) -> Finding:
+    return finding(
+        kind,
+        "vnet-1",
+        change("properties.a", 1, None),
+        change("properties.b", MISSING, 2),
+        change("properties['c.d'][name='x y'].e[3]", [], MISSING),
+        Change((), 1, 2, ChangeClass.IGNORED, "rule"),
+        before=SIDE,
+        after=Side(),
+        detail="detail",
+        fingerprint="print",
+        attribution=replace(attribution(Actor.PERSON, event(), event(id="2")), at=NOON, why="why"),
+        lasting=True,
+        covers=("/A", "/b"),
+        other_job="other",
+    )
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_every_finding_comes_back_whole(store: SqliteStore, kind: FindingKind) -> None:
+    found = [full(kind), finding(kind, "plain")]
+    halt_file.save(store, "job/halts/h-1/1", [Seen(found[0], LIVE), Seen(found[1])])
+    loaded = halt_file.load(store, "job/halts/h-1/1")
+    assert loaded.findings == tuple(found)
+    assert loaded.live == {ref().key: LIVE}
+    assert difference_digest(loaded.findings) == difference_digest(found)
+
+
+@given(before=bodies, after=bodies)
+def test_any_difference_comes_back_with_the_same_digest(before: dict[str, Any], after: dict[str, Any]) -> None:
+    found = finding(FindingKind.MOVED, "v", *diff(before, after))
+    back = halt_file._from_json(json.loads(json.dumps(halt_file._to_json(Seen(found)))))
+    assert difference_digest([back]) == difference_digest([found])
+    for one, other in zip(back.changes, found.changes, strict=True):
+        assert (one.path, one.kind, one.rule) == (other.path, other.kind, other.rule)
+        assert same(one.before, other.before) and same(one.after, other.after)
+
+
+def test_what_was_written_first_stays(store: SqliteStore) -> None:
+    halt_file.save(store, "job/halts/h-1/1", [Seen(finding(FindingKind.GONE, "first"))])
+    halt_file.save(store, "job/halts/h-1/1", [Seen(finding(FindingKind.GONE, "second"))])
+    assert [one.ref.name for one in halt_file.load(store, "job/halts/h-1/1").findings] == ["first"]
+
+
+def test_a_lost_file_is_no_empty_halt(store: SqliteStore) -> None:
+    with pytest.raises(StoreUnavailable, match="h-1"):
+        halt_file.load(store, "job/halts/h-1/1")
+
+
+@given(st.sampled_from(FindingKind))
+def test_that_a_finding_was_carried_is_not_written_down(kind: FindingKind) -> None:
+    stored = halt_file._to_json(Seen(replace(full(kind), carried=True)))
+    assert halt_file._from_json(stored) == full(kind)

@@ -1,0 +1,104 @@
+"""The rows of a job come back from the store as they were written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftguard.flow.halt import Decision, State
+from driftguard.flow.ledger import GENESIS
+from driftguard.guard.rows import SCHEMA, HaltRow, JobRow, Lease
+from tests.guard.halts import halt_row
+
+text = st.text(max_size=6)
+maybe = st.none() | text
+small = st.dictionaries(text, text | st.integers() | st.none() | st.lists(text, max_size=2), max_size=2)
+leases = st.builds(Lease, text, text, text, text, text)
+jobs = st.builds(
+    JobRow,
+    name=text,
+    cloud=text,
+    tenant=text,
+    generation=st.integers(),
+    baseline=text,
+    baseline_at=text,
+    selectors=st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
+    retired_at=maybe,
+    lease=st.none() | leases,
+    last_clearance=st.none() | leases,
+    open_halt=maybe,
+    halts=st.integers(),
+    ledger_number=st.integers(),
+    ledger_head=text,
+    troubles=text,
+    pending=text,
+    good_at=text,
+    own_correlations=st.lists(text, max_size=2),
+    window=st.none() | small,
+)
+decisions = st.none() | st.builds(lambda word, more: {**more, "decision": str(word)}, st.sampled_from(Decision), small)
+halts = st.builds(
+    halt_row,
+    state=st.sampled_from(State),
+    state_before=st.none() | st.sampled_from(State),
+    decision=decisions,
+    proposal=decisions,
+    confirmation=st.none() | small,
+    in_use=st.none() | st.dictionaries(text, text, max_size=2),
+    started_by=st.none() | small,
+    summary=st.lists(small, max_size=2),
+    earlier=st.none() | small,
+    expires_at=maybe,
+    closed_at=maybe,
+    ticket=maybe,
+    author_unknown=st.booleans(),
+)
+
+
+def stored(body: dict[str, Any]) -> dict[str, Any]:
+    assert body["schema"] == SCHEMA
+    back = json.loads(json.dumps(body))
+    assert isinstance(back, dict)
+    return back
+
+
+@given(jobs)
+def test_a_job_comes_back_as_it_was(job: JobRow) -> None:
+    assert JobRow.from_body(stored(job.to_body())) == job
+
+
+@given(halts)
+def test_a_halt_comes_back_as_it_was(halt: HaltRow) -> None:
+    back = HaltRow.from_body(stored(halt.to_body()))
+    assert back == halt
+    assert isinstance(back.state, State) and isinstance(back.state_before, State | None)
+
+
+def test_a_new_job_has_nothing_recorded_and_an_empty_ledger() -> None:
+    job = JobRow("job")
+    assert (job.generation, job.baseline, job.ledger_number, job.ledger_head) == (0, "", 0, GENESIS)
+    assert [job.lease, job.last_clearance, job.open_halt, job.retired_at, job.window] == [None] * 5
+
+
+def test_rows_share_nothing_with_the_bodies_that_they_were_written_to() -> None:
+    lease = Lease("c-1", "run", "until", "read")
+    job = JobRow("job", lease=lease, last_clearance=lease)
+    body = job.to_body()
+    lease.until = "later"
+    job.own_correlations.append("corr")
+    assert (body["lease"]["until"], body["own_correlations"]) == ("until", [])
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_halt_is_final_exactly_in_the_states_that_have_no_way_out(state: State) -> None:
+    assert halt_row(state=state).final is (state in ("stopped", "resolved", "superseded", "expired"))
+
+
+@pytest.mark.parametrize("decision", Decision)
+def test_the_decision_in_force_is_read_from_the_decision_and_not_from_a_proposal(decision: Decision) -> None:
+    assert halt_row(decision={"decision": str(decision)}).decided is decision
+    assert halt_row(proposal={"decision": str(decision)}).decided is None
