@@ -15,7 +15,7 @@ import click
 
 from driftguard import __version__
 from driftguard.entry.call import Call, report
-from driftguard.errors import DriftGuardError
+from driftguard.errors import DriftGuardError, WrongUse
 from driftguard.settings import process_environment
 
 
@@ -134,16 +134,23 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except DriftGuardError as error:
         return report(call, error)
     except click.ClickException as error:
-        error.show()
-        return 3
+        call.as_json = call.as_json or "--json" in arguments
+        return report(call, _usage(error))
     except (click.Abort, KeyboardInterrupt):
         click.echo("driftguard: interrupted; nothing was decided", err=True)
         return 2
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click ends with 1, our word for a halt, where nobody reads its output
         return 2
     except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
         click.echo(f"driftguard: internal fault ({_place(error)}): nothing was decided; please report it", err=True)
         return 2
+
+
+def _usage(error: click.ClickException) -> WrongUse:
+    """What click refuses before a command runs, as one line with the remedy."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "driftguard"
+    return WrongUse(error.format_message().rstrip("."), f"see {command} --help")
 
 
 def _place(error: BaseException) -> str:

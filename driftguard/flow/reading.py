@@ -42,6 +42,7 @@ class Cause(StrEnum):
     REFUSED = "refused"
     IN_FLIGHT = "in flight"
     OUT_OF_TIME = "out of time"
+    NOT_THERE = "not there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from driftguard.guard.deliver import deliver_after
 from driftguard.guard.observe import Observer, scope_of
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
-from driftguard.guard.work import Work, attempts
+from driftguard.guard.work import Work, attempts, few
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def retire(guard: Guard, name: str, *, by: Person, reason: str, resources: Seque
             _without(guard, work, resources, by, f"retired: {reason}")
         else:
             work.job.retired_at = to_text(work.now)
-        work.log("retired", by=by.name, reason=reason, resources=list(resources) or "the whole job")
+        work.log("retired", by=by.name, reason=reason, resources=few(list(resources)) or "the whole job")
         work.commit()
         return work.job
 
@@ -116,7 +116,9 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
         work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
         have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
         _rebase(guard, work, {**have, **{entry.ref.key: entry for entry in entries}}, by)
-        work.log("moved in", source=name, by=by.name, reason=reason, resources=[entry.ref.key for entry in entries])
+        work.log(
+            "moved in", source=name, by=by.name, reason=reason, resources=few([entry.ref.key for entry in entries])
+        )
         scopes = {scope_of(entry.ref) for entry in entries}
         index.add(guard.store, index.SCOPES, ((scope, to) for scope in scopes), work.now)
         work.commit()
@@ -124,7 +126,7 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
     def give() -> JobRow:
         work = _idle(guard, name)
         _without(guard, work, resources, by, f"moved to {to}")
-        work.log("moved out", to=to, by=by.name, reason=reason, resources=[entry.ref.key for entry in entries])
+        work.log("moved out", to=to, by=by.name, reason=reason, resources=few([entry.ref.key for entry in entries]))
         work.commit()
         return work.job
 
@@ -249,7 +251,7 @@ def _without(guard: Guard, work: Work, resources: Sequence[str], by: Person, why
     if not left:
         raise WrongUse(f"nothing would be left of the job {work.job.name}", "retire the whole job instead")
     _rebase(guard, work, left, by)
-    work.log("taken out", by=by.name, why=why, resources=sorted(gone))
+    work.log("taken out", by=by.name, why=why, resources=few(sorted(gone)))
 
 
 def _rebase(guard: Guard, work: Work, entries: dict[str, Entry], by: Person) -> None:

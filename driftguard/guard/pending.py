@@ -68,6 +68,12 @@ def in_words(guard: Guard, job: JobRow) -> str:
     return f"the record of {for_people(from_text(stored['context']['at']))} waits for {keys[0]}{more}"
 
 
+def waiting_for(guard: Guard, job: JobRow) -> list[ResourceRef]:
+    """The resources that the last record still waits for."""
+    items = get_json(guard.store, job.pending)["items"] if job.pending else {}
+    return [ResourceRef(*item["ref"]) for item in items.values()]
+
+
 def overdue(guard: Guard, job: JobRow, rules: JobPolicy) -> list[Seen]:
     """What is pending beyond the limit, as findings that halt."""
     if not job.pending or is_settling(guard, job, rules, guard.clock.now()):
@@ -187,7 +193,7 @@ def _outcome(
     if found.kind in _SILENT:
         return None
     if found.kind is FindingKind.GONE and found.ref.key not in entries:
-        return accepting.Taken(item, Fate.RETIRED)  # never recorded, and gone again
+        return None  # named, and not there (yet): saying nothing would leave it unguarded
     foreign, author = False, None
     if context["since"]:
         window = (from_text(context["since"]), found.after.at or guard.clock.now())
@@ -234,7 +240,7 @@ def _item(seen: Seen) -> dict[str, Any]:
     ref = found.ref
     return {
         "ref": [ref.kind, ref.cloud, ref.tenant, ref.key, ref.type, ref.id],
-        "cause": str(found.cause or Cause.IN_FLIGHT),
+        "cause": str(found.cause or (Cause.NOT_THERE if found.kind is FindingKind.GONE else Cause.IN_FLIGHT)),
         "detail": found.detail,
         "candidate": seen.live.to_dict() if seen.live and found.kind not in _SILENT else None,
     }

@@ -96,11 +96,12 @@ class Recorded:
 
 @dataclass(frozen=True)
 class _Named:
-    """What the run named, resolved to resources."""
+    """What the run named, resolved to resources. `only_listed`: keys that a scope lists and nobody named one by one."""
 
     refs: tuple[ResourceRef, ...]
     selectors: dict[str, list[str]]
     deployments: tuple[Deployment, ...]
+    only_listed: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -199,18 +200,22 @@ def _resolve(guard: Guard, work: Work, call: Recording) -> _Named:
             "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID or --ids-file F",
         )
     if not naming:
-        naming = Naming((), tuple(job.selectors.get("resource", [])), tuple(job.selectors.get("scope", [])))
+        naming = Naming(scopes=tuple(job.selectors.get("scope", [])))
     parse = partial(parse_ref, cloud=guard.cloud)
     deployments = tuple(_ended(guard, parse(text), call.after_failure) for text in naming.deployments)
     refs = [parse(text) for text in naming.resources]
     refs += [ref for deployment in deployments for ref in deployment.resources]
+    listed: list[ResourceRef] = []
     for text in naming.scopes:
         members = guard.reader.members(parse(text))
         if not members.complete:
             raise CannotTell(f"{text} could not be listed whole: {members.detail}", "nothing was recorded: try again")
-        refs += members.refs
+        listed += members.refs
     if not call.naming and job.baseline:
         refs += [entry.ref for entry in load_baseline(guard.store, job.baseline).entries.values()]
+        refs += pending.waiting_for(guard, job)
+    only_listed = {ref.key for ref in listed} - {ref.key for ref in refs}
+    refs += listed
     tenants = {name: guard.reader.tenant_of(name) for name in sorted({ref.subscription for ref in refs}) if name}
     placed = [replace(ref, tenant=tenants.get(ref.subscription, "")) for ref in refs]
     _require_tenant(guard, work, tenants)
@@ -220,10 +225,9 @@ def _resolve(guard: Guard, work: Work, call: Recording) -> _Named:
         )
     selectors = {
         "deployment": list(naming.deployments),
-        "resource": list(naming.resources),
         "scope": list(naming.scopes),
     }
-    return _Named(tuple({ref.key: ref for ref in placed}.values()), selectors, deployments)
+    return _Named(tuple({ref.key: ref for ref in placed}.values()), selectors, deployments, frozenset(only_listed))
 
 
 def _ended(guard: Guard, ref: ResourceRef, after_failure: bool) -> Deployment:
@@ -301,6 +305,8 @@ class _Recorder:
         taken = []
         for item in self.read.seen:
             ref = item.finding.ref
+            if item.finding.kind is FindingKind.GONE and ref.key in self.named.only_listed - entries.keys():
+                continue  # ARM's lists show a deleted resource for a while: nobody named it, and it was never recorded
             foreign = bool(window and pending.foreign_writers(self.read.answers, ref, window, own))
             proven = bool(window and self._is_proven(ref, window, own))
             taken.append(

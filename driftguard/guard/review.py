@@ -30,7 +30,7 @@ from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.rows import HALT, HaltRow
-from driftguard.guard.work import Work, attempts
+from driftguard.guard.work import Work, attempts, few
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _decide(guard: Guard, work: Work, halt: HaltRow, call: Deciding, reason: str
         "at": to_text(work.now),
         "digest": halt.digest,
         "evidence": halt.evidence,
-        "resources": named,
+        "resources": few(named),
         "in_code": call.in_code,
         "asserted": call.reviewer.asserted,
     }

@@ -42,7 +42,7 @@ class Lease:
 class JobRow:
     """A job. `baseline` names the blob of its accepted set, `generation` its number (0: nothing recorded).
 
-    `selectors` are what the last record named: {"deployment": [...], "resource": [...], "scope": [...]}. `last_clearance` is
+    `selectors` are what the last record named: {"deployment": [...], "scope": [...]}. `last_clearance` is
     the last lease given, also after it ended. `open_halt` is the id of the one halt that is not final. `troubles` and
     `pending` name blobs. `good_at` is the server's time of the last check that found everything as recorded.
     `window` is what a record still waits to learn: whether somebody else wrote between clearance and record.

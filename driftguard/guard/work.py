@@ -23,6 +23,7 @@ from driftguard.guard.rows import HALT, JOB, JOB_ROW, LEDGER, OUTBOX, HaltRow, J
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _TRIES = 40
+_FEW = 100
 T = TypeVar("T")
 
 
@@ -33,6 +34,12 @@ def require_job_name(name: str) -> str:
             f"{name[:100]!r} cannot be the name of a job", "use letters, digits, dot, dash and underscore, at most 100"
         )
     return name
+
+
+def few(texts: Sequence[str]) -> list[str]:
+    """The first texts of a list that may be long, and how many more there are: rows stay small."""
+    more = len(texts) - _FEW
+    return [*texts[:_FEW], *([f"and {more} more"] if more > 0 else [])]
 
 
 class Work:

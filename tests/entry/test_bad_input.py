@@ -180,7 +180,6 @@ def test_a_call_that_no_command_takes_is_three_and_writes_nothing(
     assert shop.written() == before
 
 
-@pytest.mark.xfail(strict=False, reason="click tells its own errors, in several lines and without JSON")
 @pytest.mark.parametrize(("arguments", "word"), USAGE.values(), ids=USAGE.keys())
 def test_a_call_that_no_command_takes_is_told_as_every_other_error(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str

@@ -99,7 +99,7 @@ class Account:
 
     def decide(self, halt: HaltRow, decision: Decision, named: tuple[str, ...], at: datetime) -> None:
         """A decision that needs no further reviewer was taken on what the halt shows."""
-        shown: dict[str, int | None] = {resource: None for resource in named}
+        shown: dict[str, int | None] = dict.fromkeys(named)
         for one in halt.summary:
             if one["changes"]:
                 shown[one["resource"]] = BY_ID[one["resource"]].shown(json.loads(one["changes"][0]["after"]))

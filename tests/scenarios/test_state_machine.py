@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from driftguard.errors import AlreadyFinal, Busy, CannotTell, HaltOpen, NoClearance, NotAllowed, WrongUse
 from driftguard.flow.halt import Decision, State
@@ -160,7 +167,9 @@ class Shop(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_halt_is_not_final_and_the_job_knows_it(self) -> None:
-        assert [halt.id for halt in self._halts() if not halt.final] == ([self.job.open_halt] if self.job.open_halt else [])
+        assert [halt.id for halt in self._halts() if not halt.final] == (
+            [self.job.open_halt] if self.job.open_halt else []
+        )
 
     @invariant()
     def a_halt_in_use_has_a_lease_or_a_record_that_waits(self) -> None:
