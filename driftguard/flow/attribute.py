@@ -97,17 +97,22 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What is known of the job's own writing: its principals and the correlation ids of its deployments."""
+    """What is known of the job's own writing: its principals, the correlation ids of its deployments, and since when its
+    last clearance stands (None where it never had one).
+    """
 
     principals: tuple[Principal, ...] = ()
     correlation_ids: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Who, when, how, and how sure: `certain` where an event names the writer, else `unknown` with `why`.
 
-    `bracket` is (last seen good, first seen changed). `writers` are all events in it, newest first.
+    `bracket` is (last seen good, first seen changed). `writers` are all events in it, newest first. `proven`, `probable`:
+    how sure it is that the job itself made all of it. `covered`: a source has told everything up to the bracket's end, so
+    no other writer can still turn up.
     """
 
     actor: Actor
@@ -121,6 +126,8 @@ class Attribution:
     at: datetime | None
     bracket: tuple[datetime, datetime]
     proven: bool = False
+    probable: bool = False
+    covered: bool = False
     why: str = ""
     writers: tuple[Event, ...] = field(default=())
 
@@ -131,7 +138,8 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
     writers = writers_of(ref, answers, bracket)
     if not writers:
         why = _why_nobody(answers, bracket)
-        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, why=why)
+        covered = is_covered(answers, bracket[1])
+        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, covered=covered, why=why)
     # What the job itself is proven to have written explains nothing that it did not: its last write may share the second
     # of the reading that was recorded.
     writers = [event for event in writers if not is_proven(event, own)] or writers
@@ -150,6 +158,8 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
         at=named.at,
         bracket=bracket,
         proven=all(is_proven(event, own) for event in writers),
+        probable=all(is_probable(event, own) for event in writers),
+        covered=is_covered(answers, bracket[1]),
         writers=tuple(writers),
     )
 
@@ -197,6 +207,18 @@ def actor_of(event: Event, own: Own) -> Actor:
 def is_proven(event: Event, own: Own) -> bool:
     """Whether the job itself made this event: its principal and the correlation id of one of its deployments agree."""
     return event.correlation_id.lower() in own.correlation_ids and actor_of(event, own) is Actor.OUR_PIPELINE
+
+
+def is_probable(event: Event, own: Own) -> bool:
+    """Whether a principal of the job made this event since the job's last clearance."""
+    if own.since is None or event.at < own.since:
+        return False
+    return actor_of(event, own) is Actor.OUR_PIPELINE
+
+
+def is_covered(answers: Iterable[Events], until: datetime) -> bool:
+    """Whether a source has told everything up to `until`."""
+    return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in answers)
 
 
 def is_foreign(event: Event, own: Own) -> bool:

@@ -6,7 +6,9 @@ Rules:
 - One finding that halts makes the verdict Halt, even beside unreadable ones: what is known is enough to stop.
 - Unreadable and InFlight are unclear; once lasting they halt, so that a reviewer can waive them for one run.
 - A resource of the open halt that cannot be read now is taken to be as it was: silence is not a change.
-- `our pipeline` is accepted only when proven; with `own_writes: probable` its principal alone is enough.
+- `our pipeline` is accepted only when proven; with `own_writes: probable` its principal since the last clearance is enough.
+- A change is let pass for who made it only once a source has told everything up to the time when it was first seen:
+  another writer may still turn up in a log that lags. Until then it is unclear.
 - In observe mode the verdict is what it would have been, told, and the run goes on.
 """
 
@@ -109,11 +111,16 @@ def _judge_one(finding: Finding, policy: JobPolicy) -> Judged:
 def _judge_moved(finding: Finding, policy: JobPolicy) -> Judged:
     found = finding.attribution
     actor = found.actor if found else Actor.UNKNOWN
-    if actor is Actor.OUR_PIPELINE and found and found.proven:
-        return Judged(finding, Action.ACCEPT, "own_writes: proven to be this job's own write")
-    if actor is Actor.OUR_PIPELINE and policy.own_writes is OwnWrites.PROBABLE:
-        return Judged(finding, Action.ACCEPT, "own_writes: probable, by the principal of this job")
-    return _by_word(finding, policy.on_drift[actor], f"on_drift.{actor}")
+    judged = _by_word(finding, policy.on_drift[actor], f"on_drift.{actor}")
+    if found and actor is Actor.OUR_PIPELINE and found.proven:
+        judged = Judged(finding, Action.ACCEPT, "own_writes: proven to be this job's own write")
+    elif found and actor is Actor.OUR_PIPELINE and found.probable and policy.own_writes is OwnWrites.PROBABLE:
+        judged = Judged(
+            finding, Action.ACCEPT, "own_writes: probable, by the principal of this job under its clearance"
+        )
+    if judged.action is not Action.HALT and not (found and found.covered):
+        return Judged(finding, Action.UNCLEAR, f"{judged.reason}; but the log may still tell of another writer")
+    return judged
 
 
 _WORDS = {"halt": Action.HALT, "warn": Action.TELL, "accept": Action.ACCEPT, "ignore": Action.PROCEED}

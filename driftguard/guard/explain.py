@@ -11,8 +11,8 @@ from driftguard.flow.path import format_path, parse_path
 from driftguard.flow.record import Entry
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.guard.blobs import load_baseline
-from driftguard.guard.check import attributed
 from driftguard.guard.context import Guard
+from driftguard.guard.looking import attributed
 from driftguard.guard.observe import Observer
 from driftguard.guard.work import Work
 

@@ -108,10 +108,26 @@ def _change_from_json(stored: dict[str, Any]) -> Change:
     )
 
 
+_JUDGED = ("proven", "probable", "covered", "why")
+
+
 def _attribution_to_json(found: Attribution | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    fields = ("actor", "sure", "who", "object_id", "app_id", "client", "operation", "correlation_id", "proven", "why")
+    fields = (
+        "actor",
+        "sure",
+        "who",
+        "object_id",
+        "app_id",
+        "client",
+        "operation",
+        "correlation_id",
+        "proven",
+        "probable",
+        "covered",
+        "why",
+    )
     told: dict[str, Any] = {name: getattr(found, name) for name in fields}
     told["at"] = to_text(found.at) if found.at else None
     told["bracket"] = [to_text(moment) for moment in found.bracket]

@@ -5,7 +5,7 @@ Rules:
 - Retire and move take resources (or all of them) out of a baseline: they need a reviewer, no open halt and no lease.
 - Move writes to the new job first: killed in between, a resource is guarded twice, never not at all.
 - A proposal becomes the baseline only if what it read is still live; it resolves the halts that it explains.
-- Whoever proposed, or made the change, does not accept it.
+- Whoever proposed, or made the change, does not accept it; where the author is not known, two reviewers do.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotFound, Stale, WrongUse
+from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotAllowed, NotFound, Stale, WrongUse
 from driftguard.flow.check import Finding
 from driftguard.flow.halt import Event, State
 from driftguard.flow.moment import for_people, from_text, to_text
-from driftguard.flow.policy import Policy
+from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Baseline, Entry, Provenance
 from driftguard.flow.resource import parse_ref
-from driftguard.flow.review import Person, authors_of, require_four_eyes, require_reason
+from driftguard.flow.review import Person, authors_of, needs_second, require_four_eyes, require_reason, same_person
 from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.blobs import get_json, load_baseline, put_json
-from driftguard.guard.check import attributed
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
+from driftguard.guard.looking import attributed
 from driftguard.guard.observe import Observer, scope_of
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
@@ -157,8 +157,11 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -
         halting.age(guard, work, settling=pending.is_settling(guard, work.job, rules, work.now))
         if work.job.lease:
             raise Busy(f"the job {name} is updating: run {work.job.lease.run}", "accept it after it has recorded")
-        _accept(guard, work, row.body, by, reason)
-        work.put_over(PROPOSAL, proposal, {**row.body, "state": "accepted", "accepted_by": by.to_dict()}, row.version)
+        if _accept(guard, work, row.body, by, reason):
+            body = {**row.body, "state": "accepted", "accepted_by": by.to_dict()}
+        else:
+            body = {**row.body, "first": by.to_dict()}
+        work.put_over(PROPOSAL, proposal, body, row.version)
         work.commit()
         return work.job
 
@@ -167,7 +170,8 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -
     return job
 
 
-def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: str) -> None:
+def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: str) -> bool:
+    """Put the proposal in place; False where a second reviewer must accept it first."""
     policy = guard.policy()
     rules = policy.for_job(work.job.name)
     stored = get_json(guard.store, body["blob"])
@@ -176,9 +180,12 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     held = halt_file.load(guard.store, halt.findings).findings if halt else ()
     have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
     differing = _differing(guard, work, policy, [have[entry.ref.key] for entry in entries if entry.ref.key in have])
-    authors = authors_of([*held, *differing])[0]
+    authors, unknown = authors_of([*held, *differing])
     starter = Person.from_dict(body["by"])
     require_four_eyes(by, authors=authors, starter=starter, identities=rules.identities)
+    if needs_second(unknown, rules.unknown_author) and not _is_second(body, by, rules):
+        work.log("proposal accepted by a first reviewer", proposal=body["id"], by=by.name, reason=reason)
+        return False
     _require_live(guard, work, entries, stored["gone"])
     kept = {key: entry for key, entry in have.items() if key not in stored["gone"]}
     accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
@@ -188,6 +195,17 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     explained = {*accepted, *stored["gone"]}
     if halt and all(finding.ref.key in explained for finding in held):
         halting.resolve(guard, work, halt, Event.EXPLAINED, f"a proposal was accepted by {by.name}: {reason}")
+    return True
+
+
+def _is_second(body: dict[str, Any], by: Person, rules: JobPolicy) -> bool:
+    """Whether another reviewer accepted it before. Raises NotAllowed where it was the same one."""
+    if not body.get("first"):
+        return False
+    first = Person.from_dict(body["first"])
+    if same_person(by, first, rules.identities):
+        raise NotAllowed(f"{first.name} accepted this already; the author is not known", "ask a second reviewer")
+    return True
 
 
 def _differing(guard: Guard, work: Work, policy: Policy, entries: Sequence[Entry]) -> list[Finding]:
@@ -260,5 +278,5 @@ def _rebase(guard: Guard, work: Work, entries: dict[str, Entry], by: Person) -> 
     job.generation += 1
     baseline = Baseline(job.name, job.generation, work.now, by.name, None, None, entries)
     job.baseline = f"{job.name}/baseline/{job.generation:06d}-{guard.new_id()}"
-    job.baseline_at, job.good_at, job.troubles = to_text(work.now), "", ""
+    job.baseline_at, job.good_at, job.memory = to_text(work.now), "", ""
     put_json(guard.store, job.baseline, baseline.to_dict())

@@ -250,7 +250,9 @@ class Observer:
             return
         left = max(0.0, self._deadline - self._guard.clock.monotonic())
         for reading in self._guard.reader.read((Wanted(ref) for ref in refs), budget=left):
-            yield self._stranger(reading)
+            item = self._stranger(reading)
+            if item.finding.kind is not FindingKind.GONE:  # ARM's lists show a deleted resource for a while
+                yield item
 
     def _stranger(self, reading: Reading) -> Seen:
         item = self._first(reading)

@@ -25,6 +25,7 @@ from driftguard.flow.attribute import (
     Own,
     Principal,
     attribute,
+    is_covered,
     is_foreign,
     writers_of,
 )
@@ -100,11 +101,6 @@ def foreign_writers(
 ) -> list[Event]:
     """The events by somebody else on the resource inside the window."""
     return [event for event in writers_of(ref, answers, window) if is_foreign(event, own)]
-
-
-def covered(answers: Sequence[Events], until: datetime) -> bool:
-    """Whether a source has told everything up to `until`."""
-    return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in answers)
 
 
 def holds_writes(rules: JobPolicy) -> bool:
@@ -201,7 +197,7 @@ def _outcome(
         own = own_writing(rules, context)
         foreign = bool(foreign_writers(answers, found.ref, window, own)) and holds_writes(rules)
         author = attribute(found.ref, answers, window, own)
-        if not foreign and not covered(answers, window[1]):
+        if not foreign and not is_covered(answers, window[1]):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
     return accepting.judge_fate(
         item,
@@ -282,7 +278,7 @@ def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
         for ref in refs:
             if any(_name_of(event) not in known for event in foreign_writers(answers, ref, span, own)):
                 late.setdefault(ref.key, _Late(before[ref.key], attribute(ref, answers, span, own), window))
-        if not covered(answers, span[1]) and work.now < span[1] + _ASK_THE_LOG:
+        if not is_covered(answers, span[1]) and work.now < span[1] + _ASK_THE_LOG:
             waiting.append({**window, "known": sorted(known.union(told_writes(answers, refs, span, own)))})
     if late and holds_writes(rules):
         _hold_back(guard, work, policy, late)

@@ -3,6 +3,7 @@
 Rules:
 - It needs the clearance of the same job and run, and is refused while a halt of the job is open. An expired clearance is
   still good while no other was given since.
+- While a halt is open, a person (a call that names no run) may still propose: accepted, it resolves what it explains.
 - The first record of a job needs none, and the ledger says so. A later one without clearance, or under the name of a retired
   job, is a proposal: it changes nothing until a reviewer accepts it.
 - Every recorded resource is read, after the deployment has ended, from a GET; the whole set is swapped in one step.
@@ -19,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from driftguard.errors import Busy, CannotTell, HaltOpen, NoClearance, OtherScope, WrongUse
-from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, attribute, is_proven, writers_of
+from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, attribute, is_covered, is_proven, writers_of
 from driftguard.flow.check import FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.halt import LETS_PASS, Event, State, transition
@@ -159,7 +160,8 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
     lease = _standing(work, call)
     halt = work.current()
     passing = lease.halt if lease else ""
-    if halt and (halt.id != passing or halt.state not in LETS_PASS) and rules.mode is Mode.ENFORCE:
+    by_a_run = bool(call.run or call.clearance)
+    if halt and by_a_run and (halt.id != passing or halt.state not in LETS_PASS) and rules.mode is Mode.ENFORCE:
         raise HaltOpen(
             f"the halt {halt.id} of the job {job.name} is {halt.state}: nothing is recorded over it",
             f"see driftguard halts show {halt.id}",
@@ -367,7 +369,7 @@ class _Recorder:
         job = self.work.job
         tenants = {ref.tenant for ref in self.named.refs if ref.tenant}
         job.cloud, job.tenant = self.guard.cloud, job.tenant or next(iter(sorted(tenants)), "")
-        job.selectors, job.good_at, job.troubles = self.named.selectors, "", ""
+        job.selectors, job.good_at, job.memory = self.named.selectors, "", ""
         if job.lease and self.lease and job.lease.clearance == self.lease.clearance:
             job.lease = None
         ids = [d.correlation_id.lower() for d in self.named.deployments if d.correlation_id]
@@ -418,7 +420,7 @@ class _Recorder:
 
     def _await_the_log(self, context: dict[str, Any], before: str) -> None:
         """Remember the window while a log may still tell of somebody else's write in it."""
-        if self.lease and before and not pending.covered(self.read.answers, self.read.until):
+        if self.lease and before and not is_covered(self.read.answers, self.read.until):
             span = from_text(self.lease.read_at), self.read.until
             refs = [item.finding.ref for item in self.read.seen]
             known = pending.told_writes(self.read.answers, refs, span, pending.own_writing(self.rules, context))

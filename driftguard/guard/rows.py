@@ -43,7 +43,7 @@ class JobRow:
     """A job. `baseline` names the blob of its accepted set, `generation` its number (0: nothing recorded).
 
     `selectors` are what the last record named: {"deployment": [...], "scope": [...]}. `last_clearance` is
-    the last lease given, also after it ended. `open_halt` is the id of the one halt that is not final. `troubles` and
+    the last lease given, also after it ended. `open_halt` is the id of the one halt that is not final. `memory` and
     `pending` name blobs. `good_at` is the server's time of the last check that found everything as recorded.
     `window` is what a record still waits to learn: whether somebody else wrote between clearance and record.
     """
@@ -62,7 +62,7 @@ class JobRow:
     halts: int = 0
     ledger_number: int = 0
     ledger_head: str = GENESIS
-    troubles: str = ""
+    memory: str = ""
     pending: str = ""
     good_at: str = ""
     own_correlations: list[str] = field(default_factory=list)

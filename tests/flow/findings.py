@@ -61,7 +61,9 @@ def events(*told: Event, covered_until: datetime | None = NOON, problem: str = "
     return Events(source, told, covered_until, problem)
 
 
-def attribution(actor: Actor, *writers: Event, proven: bool = False) -> Attribution:
+def attribution(
+    actor: Actor, *writers: Event, proven: bool = False, probable: bool = False, covered: bool = True
+) -> Attribution:
     sure = "unknown" if actor is Actor.UNKNOWN else "certain"
     who = writers[0].caller if writers else ""
-    return Attribution(actor, sure, who, "", "", "", "", "", None, BRACKET, proven=proven, writers=writers)
+    return Attribution(actor, sure, who, "", "", "", "", "", None, BRACKET, proven, probable, covered, writers=writers)

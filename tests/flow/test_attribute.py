@@ -249,3 +249,23 @@ def test_a_source_that_fails_hides_nothing_of_another() -> None:
 
 def test_answers_may_come_one_at_a_time() -> None:
     assert attribute(ref(), iter([events(event())]), BRACKET, NOTHING_KNOWN).actor is Actor.PERSON
+
+
+def test_a_write_by_the_jobs_principal_is_probable_only_since_its_last_clearance() -> None:
+    mine = event(caller="pipeline-app", object_id="p-1", is_person=False)
+    principals = (Principal(object_id="p-1"),)
+    for since, probable in ((None, False), (mine.at, True), (mine.at + timedelta(seconds=1), False)):
+        found = attribute(ref(), [events(mine)], BRACKET, Own(principals, since=since))
+        assert (found.actor, found.probable) == (Actor.OUR_PIPELINE, probable)
+
+
+def test_an_attribution_is_covered_only_where_a_source_has_told_everything_up_to_the_end_of_the_bracket() -> None:
+    end = BRACKET[1]
+    for covered_until, problem, covered in (
+        (end, "", True),
+        (end - timedelta(seconds=1), "", False),
+        (None, "", False),
+        (end, "one page failed", False),
+    ):
+        answer = events(covered_until=covered_until, problem=problem)
+        assert attribute(ref(), [answer], BRACKET, Own()).covered is covered

@@ -78,19 +78,33 @@ def test_by_default_people_and_other_automation_halt_and_the_platform_is_told(ac
 
 
 @pytest.mark.parametrize("word", Response)
-def test_a_moved_resource_without_attribution_is_of_an_unknown_actor(word: Response) -> None:
-    assert action(finding(FindingKind.MOVED), replace(DEFAULT, on_drift=only(Actor.UNKNOWN, word))) is WORDS[word]
+def test_a_moved_resource_without_attribution_is_of_an_unknown_actor_and_never_let_pass(word: Response) -> None:
+    wanted = Action.HALT if word is Response.HALT else Action.UNCLEAR
+    assert action(finding(FindingKind.MOVED), replace(DEFAULT, on_drift=only(Actor.UNKNOWN, word))) is wanted
+
+
+@pytest.mark.parametrize("word", Response)
+@pytest.mark.parametrize("actor", Actor)
+def test_nothing_is_let_pass_for_its_writer_while_another_writer_may_still_turn_up(
+    actor: Actor, word: Response
+) -> None:
+    known = attribution(actor, event(), proven=True, probable=True, covered=False)
+    policy = replace(DEFAULT, on_drift=only(actor, word), own_writes=OwnWrites.PROBABLE)
+    halts = word is Response.HALT and actor is not Actor.OUR_PIPELINE
+    wanted = Action.HALT if halts else Action.UNCLEAR
+    assert action(finding(FindingKind.MOVED, attribution=known), policy) is wanted
 
 
 @pytest.mark.parametrize("proven", [False, True])
+@pytest.mark.parametrize("probable", [False, True])
 @pytest.mark.parametrize("own_writes", OwnWrites)
 @pytest.mark.parametrize("actor", Actor)
 def test_only_the_jobs_own_pipeline_is_accepted_and_only_as_sure_as_the_policy_wants(
-    actor: Actor, own_writes: OwnWrites, proven: bool
+    actor: Actor, own_writes: OwnWrites, probable: bool, proven: bool
 ) -> None:
-    moved = finding(FindingKind.MOVED, attribution=attribution(actor, event(), proven=proven))
+    moved = finding(FindingKind.MOVED, attribution=attribution(actor, event(), proven=proven, probable=probable))
     policy = replace(DEFAULT, own_writes=own_writes, on_drift=dict.fromkeys(Actor, Response.HALT))
-    accepted = actor is Actor.OUR_PIPELINE and (proven or own_writes is OwnWrites.PROBABLE)
+    accepted = actor is Actor.OUR_PIPELINE and (proven or (probable and own_writes is OwnWrites.PROBABLE))
     assert action(moved, policy) is (Action.ACCEPT if accepted else Action.HALT)
 
 

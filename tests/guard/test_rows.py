@@ -34,7 +34,7 @@ jobs = st.builds(
     halts=st.integers(),
     ledger_number=st.integers(),
     ledger_head=text,
-    troubles=text,
+    memory=text,
     pending=text,
     good_at=text,
     own_correlations=st.lists(text, max_size=2),

@@ -1,0 +1,76 @@
+"""What a job remembers from check to check, in one blob: what stays silent, and since when a difference is seen.
+
+Rules:
+- A resource that is unreadable or in flight is counted, check by check, until it answers; 3 checks or 15 minutes are lasting.
+- A difference is remembered by the live fingerprint with the time when it was first seen: the end of its bracket. Another
+  state of the resource is another difference; one that is gone is forgotten.
+- A check of named resources changes only what it remembers of them. A record begins with a clean sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.moment import from_text, to_text
+from driftguard.flow.ports import Store
+from driftguard.flow.review import UNREAD
+from driftguard.guard.blobs import get_json, put_named
+from driftguard.guard.context import LASTING_FOR, LASTING_TIMES
+from driftguard.guard.rows import JobRow
+
+_WRITTEN = (FindingKind.MOVED, FindingKind.MOVED_BY_JOB, FindingKind.GONE)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`silent`: {key: {"since", "times"}}; `changed`: {key: {"fingerprint", "at"}}; moments as text."""
+
+    silent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    changed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def first_seen(self, finding: Finding) -> datetime | None:
+        """When exactly this difference was first seen, or None where it is new."""
+        known = self.changed.get(finding.ref.key)
+        return from_text(known["at"]) if known and known["fingerprint"] == finding.fingerprint else None
+
+    def lasts(self, finding: Finding, now: datetime) -> bool:
+        """Whether a resource has been silent for long enough to halt."""
+        known = self.silent.get(finding.ref.key)
+        return bool(known and (known["times"] >= LASTING_TIMES or now - from_text(known["since"]) >= LASTING_FOR))
+
+    def after(self, findings: Iterable[Finding], now: datetime, *, partial: bool) -> Memory:
+        """The memory after a check that found this; `partial`: it read only some of the job's resources."""
+        findings = list(findings)
+        read = {finding.ref.key for finding in findings}
+        silent = _kept(self.silent, read, partial)
+        changed = _kept(self.changed, read, partial)
+        for finding in findings:
+            key = finding.ref.key
+            if finding.kind in UNREAD:
+                before = self.silent.get(key, {"since": to_text(now), "times": 0})
+                silent[key] = {"since": before["since"], "times": before["times"] + 1}
+                if key in self.changed:
+                    changed[key] = self.changed[key]  # silence is not another state
+            elif finding.kind in _WRITTEN:
+                at = self.first_seen(finding) or finding.after.at or now
+                changed[key] = {"fingerprint": finding.fingerprint, "at": to_text(at)}
+        return Memory(silent, changed)
+
+
+def load(store: Store, job: JobRow) -> Memory:
+    """What the job remembers."""
+    return Memory(**get_json(store, job.memory)) if job.memory else Memory()
+
+
+def save(store: Store, job: JobRow, memory: Memory) -> None:
+    """Write the memory down, and let the job's row name it."""
+    stored = {"silent": dict(memory.silent), "changed": dict(memory.changed)}
+    job.memory = put_named(store, f"{job.name}/memory", stored) if memory != Memory() else ""
+
+
+def _kept(known: Mapping[str, Any], read: Collection[str], partial: bool) -> dict[str, Any]:
+    return {key: value for key, value in known.items() if partial and key not in read}

@@ -1,0 +1,70 @@
+"""What a job remembers from check to check: silence is counted, a difference keeps the time when it was first seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from driftguard.flow.check import FindingKind, Side
+from driftguard.flow.ports import Store
+from driftguard.guard import memory
+from driftguard.guard.memory import Memory
+from driftguard.guard.rows import JobRow
+from tests.flow.findings import NOON, finding
+
+MINUTE = timedelta(minutes=1)
+SILENT = finding(FindingKind.UNREADABLE)
+MOVED = finding(FindingKind.MOVED, fingerprint="c1:a", after=Side(at=NOON))
+
+
+@pytest.mark.parametrize("kind", [FindingKind.UNREADABLE, FindingKind.IN_FLIGHT])
+def test_silence_lasts_after_three_checks_or_fifteen_minutes(kind: FindingKind) -> None:
+    silent = finding(kind)
+    once = Memory().after([silent], NOON, partial=False)
+    twice = once.after([silent], NOON + MINUTE, partial=False)
+    thrice = twice.after([silent], NOON + 2 * MINUTE, partial=False)
+    assert [each.lasts(silent, NOON + 2 * MINUTE) for each in (once, twice, thrice)] == [False, False, True]
+    assert once.lasts(silent, NOON + 15 * MINUTE) and not once.lasts(silent, NOON + 14 * MINUTE)
+
+
+def test_an_answer_ends_the_silence() -> None:
+    known = Memory().after([SILENT], NOON, partial=False)
+    answered = known.after([finding(FindingKind.UNCHANGED)], NOON, partial=False)
+    assert answered == Memory() and not answered.lasts(SILENT, NOON + 60 * MINUTE)
+
+
+def test_a_difference_keeps_the_time_when_it_was_first_seen() -> None:
+    known = Memory().after([MOVED], NOON, partial=False)
+    later = replace(MOVED, after=Side(at=NOON + 30 * MINUTE))
+    assert known.after([later], NOON + 30 * MINUTE, partial=False).first_seen(later) == NOON
+
+
+def test_another_state_is_another_difference() -> None:
+    known = Memory().after([MOVED], NOON, partial=False)
+    other = replace(MOVED, fingerprint="c1:b", after=Side(at=NOON + MINUTE))
+    assert known.first_seen(other) is None
+    assert known.after([other], NOON + MINUTE, partial=False).first_seen(other) == NOON + MINUTE
+
+
+def test_a_difference_that_is_gone_is_forgotten_and_silence_forgets_nothing() -> None:
+    known = Memory().after([MOVED], NOON, partial=False)
+    assert known.after([finding(FindingKind.UNCHANGED)], NOON, partial=False).first_seen(MOVED) is None
+    assert known.after([SILENT], NOON, partial=False).first_seen(MOVED) == NOON
+
+
+def test_a_check_of_named_resources_leaves_the_others_as_they_are_remembered() -> None:
+    known = Memory().after([MOVED, finding(FindingKind.UNREADABLE, "vnet-2")], NOON, partial=False)
+    named = [finding(FindingKind.UNCHANGED, "vnet-3")]
+    assert known.after(named, NOON, partial=True) == known
+    assert known.after(named, NOON, partial=False) == Memory()
+
+
+def test_a_memory_is_read_as_it_was_written(store: Store) -> None:
+    job = JobRow("shop-prod")
+    known = Memory().after([MOVED, finding(FindingKind.UNREADABLE, "vnet-2")], NOON, partial=False)
+    memory.save(store, job, known)
+    assert memory.load(store, job) == known
+    memory.save(store, job, Memory())
+    assert job.memory == "" and memory.load(store, job) == Memory()
