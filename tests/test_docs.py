@@ -117,7 +117,7 @@ def test_the_tables_of_the_store_name_every_kind_of_row_and_blob() -> None:
         index.SCOPES,
     }
     written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "driftguard/guard").glob("*.py"))
-    blobs = {f"<job>/{kind}/…" for kind in re.findall(r'f"\{[^}]+\}/([a-z]+)/', written)}
+    blobs = {f"<job>/{kind}/…" for kind in re.findall(r'f"\{[^}]+\}/([a-z]+)["/]', written)}
     assert set(column(ARCHITECTURE, "blob")) == blobs
 
 

@@ -6,7 +6,7 @@ Rules:
   fields that are not known are passed over.
 - An `after` of null is a resource that is gone.
 - Secrets are sealed before anything is compared, and verdicts hold paths only, never values.
-- Lines are judged one at a time (recording.py), so that a recording of any size fits into memory.
+- Lines are judged one at a time (traffic_file.py), so that a recording of any size fits into memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from driftguard.flow.diff import ChangeClass, PathRules
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.reading import ETags, Json
 from driftguard.flow.secrets import seal
-from driftguard.guard.recording import MAX_LINE
+from driftguard.guard.traffic_file import MAX_LINE
 
 NO_LABEL = "(none)"
 

@@ -16,7 +16,7 @@ from driftguard.errors import CannotTell, NotFound, WrongUse
 from driftguard.flow.check import FindingKind
 from driftguard.flow.diff import PathRules
 from driftguard.flow.path import PathPattern, PatternSet
-from driftguard.guard.recording import MAX_LINE, open_lines
+from driftguard.guard.traffic_file import MAX_LINE, open_lines
 from driftguard.guard.replay import ReplaySummary, Verdict, replay
 from tests.corpus import corpus_file
 

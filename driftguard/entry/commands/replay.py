@@ -25,9 +25,9 @@ def replay(call: Call, file: str, out: str | None) -> int:
 
     Exit code 0 where every line was judged, drift or not; 2 where a line could not be read.
     """
-    from driftguard.guard.recording import open_lines
     from driftguard.guard.replay import ReplaySummary
     from driftguard.guard.replay import replay as judge
+    from driftguard.guard.traffic_file import open_lines
     from driftguard.render.tools import replay_text, replay_view
 
     summary = ReplaySummary()

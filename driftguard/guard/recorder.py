@@ -1,0 +1,318 @@
+"""Recorder: decides what a record does with everything that it read, and writes it in one commit.
+
+Rules:
+- Under a clearance, or as the first record, the set is swapped (accepting.py); otherwise it is written down as a proposal.
+- A clearance that ended in time is taken up again with the halt that it passed under.
+- What a late log may still tell of the time between clearance and record is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from driftguard.errors import Busy, CannotTell
+from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, attribute, is_covered, is_proven, writers_of
+from driftguard.flow.check import FindingKind
+from driftguard.flow.evidence import Coverage
+from driftguard.flow.halt import Event, State, transition
+from driftguard.flow.moment import from_text, to_text
+from driftguard.flow.policy import JobPolicy, Policy
+from driftguard.flow.record import Entry, Fate, Provenance
+from driftguard.flow.resource import ResourceRef
+from driftguard.flow.review import Person
+from driftguard.guard import accepting, index, pending
+from driftguard.guard.blobs import load_baseline, put_json, put_pack
+from driftguard.guard.context import Guard
+from driftguard.guard.naming import Named
+from driftguard.guard.observe import Observer, Seen, scope_of
+from driftguard.guard.recorded import Recorded, Recording
+from driftguard.guard.rows import PROPOSAL, RECORD, HaltRow, Lease
+from driftguard.guard.work import Work
+
+_SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
+_KNOWN_CORRELATIONS = 50
+
+
+@dataclass(frozen=True)
+class Read:
+    """Everything a record read, before anything is decided."""
+
+    seen: tuple[Seen, ...]
+    named: frozenset[str]
+    answers: tuple[Events, ...]
+    until: datetime
+
+
+def read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named: Named, lease: Lease | None) -> Read:
+    """Read what was named and what is recorded, and ask who wrote since the clearance."""
+    entries = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+    observer = Observer(guard, work.job, policy, entries, replace(rules, stability_reads=1))
+    fresh = [ref for ref in named.refs if ref.key not in entries]
+    seen = [*observer.observe_each(list(entries.values())), *observer.first_readings(fresh)]
+    times = [item.finding.after.at for item in seen if item.finding.after.at]
+    until = max(times) if times else guard.clock.now()
+    answers: list[Events] = []
+    if lease is not None:
+        refs = [*(item.finding.ref for item in seen), *(deployment.ref for deployment in named.deployments)]
+        answers = [source.events(refs, from_text(lease.read_at), until + DATE_TICK) for source in guard.sources]
+    return Read(tuple(seen), frozenset(ref.key for ref in named.refs), tuple(answers), until)
+
+
+class Recorder:
+    """One attempt at deciding and writing, on the job as it is loaded now."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        work: Work,
+        call: Recording,
+        policy: Policy,
+        rules: JobPolicy,
+        lease: Lease | None,
+        named: Named,
+        read: Read,
+        record_id: str,
+    ) -> None:
+        self.guard, self.work, self.call, self.policy, self.rules = guard, work, call, policy, rules
+        self.lease, self.named, self.read, self.id = lease, named, read, record_id
+
+    def commit(self) -> Recorded:
+        job = self.work.job
+        first = not self.work.exists
+        if not first and self.lease is None:
+            return self._propose()
+        if self.lease and job.lease is None and self._is_repeat():
+            return self._repeated()
+        halt, held = pending.halt_of(self.guard, self.work, self.lease.halt if self.lease else None)
+        self._reenter(halt)
+        context = self._context()
+        window = (from_text(self.lease.read_at), self.read.until) if self.lease else None
+        own = pending.own_writing(self.rules, context)
+        entries = load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
+        observer = Observer(self.guard, job, self.policy, entries)
+        holds = pending.holds_writes(self.rules)
+        taken = []
+        for item in self.read.seen:
+            ref = item.finding.ref
+            if item.finding.kind is FindingKind.GONE and ref.key in self.named.only_listed - entries.keys():
+                continue  # ARM's lists show a deleted resource for a while: nobody named it, and it was never recorded
+            foreign = bool(window and pending.foreign_writers(self.read.answers, ref, window, own))
+            proven = bool(window and self._is_proven(ref, window, own))
+            taken.append(
+                accepting.judge_fate(
+                    item,
+                    named=ref.key in self.read.named,
+                    recorded=ref.key in entries,
+                    foreign=foreign and holds,
+                    author=attribute(ref, self.read.answers, window, own) if window else None,
+                    halt=halt,
+                    held=held,
+                    observer=observer,
+                    policy=self.policy,
+                    proven=proven,
+                )
+            )
+        if first and not any(item.fate is Fate.RECORDED for item in taken):
+            raise CannotTell(_nothing_readable(taken), "nothing was recorded: mend it and record again")
+        return self._swap(taken, entries, halt, context)
+
+    def _swap(
+        self, taken: list[accepting.Taken], entries: dict[str, Entry], halt: HaltRow | None, context: dict[str, Any]
+    ) -> Recorded:
+        job, call, before = self.work.job, self.call, self.work.job.baseline
+        first = not entries and not before
+        provenance = Provenance.FIRST if first else Provenance.CLEARANCE
+        self._take_over(first)
+        change = accepting.Swap(taken, provenance, _by(call), call.run, call.ticket, self.id)
+        unread = [item for item in taken if item.seen.finding.kind in _SILENT]
+        coverage = Coverage(
+            len(taken) - len(unread),
+            tuple((i.seen.finding.ref.id, str(i.seen.finding.cause), i.seen.finding.detail) for i in unread),
+        )
+        new = accepting.swap(
+            self.guard, self.work, change, pending.occasion(self.guard, self.policy, context, coverage)
+        )
+        accepting.end_halt(self.guard, self.work, halt, taken, new)
+        pending.save(self.guard, job, self.id, context, taken)
+        self._await_the_log(context, before)
+        scopes = {scope_of(item.seen.finding.ref) for item in taken}
+        index.add(self.guard.store, index.SCOPES, ((scope, job.name) for scope in scopes), self.work.now)
+        self.work.put_new(RECORD, self.id, self._row(taken, provenance, new))
+        self.work.commit()
+        resolved = halt if halt and halt.state is State.RESOLVED else None
+        return Recorded(
+            job.name,
+            self.id,
+            job.generation,
+            provenance,
+            tuple(taken),
+            halt=new,
+            resolved=resolved,
+            told=self._told(first),
+        )
+
+    def _take_over(self, first: bool) -> None:
+        """What the job's row learns from this record."""
+        job = self.work.job
+        tenants = {ref.tenant for ref in self.named.refs if ref.tenant}
+        job.cloud, job.tenant = self.guard.cloud, job.tenant or next(iter(sorted(tenants)), "")
+        job.selectors, job.good_at, job.memory = self.named.selectors, "", ""
+        if job.lease and self.lease and job.lease.clearance == self.lease.clearance:
+            job.lease = None
+        ids = [d.correlation_id.lower() for d in self.named.deployments if d.correlation_id]
+        job.own_correlations = [*job.own_correlations, *ids][-_KNOWN_CORRELATIONS:]
+        if first:
+            self.work.log("first record", by=_by(self.call), run=self.call.run, clearance=None)
+
+    def _context(self) -> dict[str, Any]:
+        """What a retry needs to know of this record."""
+        call, lease = self.call, self.lease
+        ids = [d.correlation_id.lower() for d in self.named.deployments if d.correlation_id]
+        known = Provenance.CLEARANCE if lease else Provenance.FIRST
+        return {
+            "at": to_text(self.work.now),
+            "since": lease.read_at if lease else None,
+            "halt": lease.halt if lease else None,
+            "provenance": str(known),
+            "by": _by(call),
+            "run": call.run,
+            "stage": call.stage,
+            "ticket": call.ticket,
+            "started_by": call.started_by.to_dict() if call.started_by else None,
+            "correlations": sorted({*ids, *self.work.job.own_correlations}),
+            "learned": [asdict(principal) for principal in self._learned(ids)],
+        }
+
+    def _learned(self, correlation_ids: list[str]) -> list[Principal]:
+        """The principals that made this run's own deployments: who wrote the deployment itself, under its correlation id."""
+        deployments = {deployment.ref.key for deployment in self.named.deployments}
+        found: dict[str, Principal] = {}
+        for answer in self.read.answers:
+            for event in answer.events:
+                of_deployment = event.resource in deployments
+                if of_deployment and event.correlation_id.lower() in correlation_ids and event.object_id:
+                    found[event.object_id] = Principal(object_id=event.object_id)
+        return list(found.values())
+
+    def _is_proven(self, ref: ResourceRef, window: tuple[datetime, datetime], own: Own) -> bool:
+        writers = writers_of(ref, self.read.answers, window)
+        return bool(writers) and all(is_proven(event, own) for event in writers)
+
+    def _reenter(self, halt: HaltRow | None) -> None:
+        """A clearance that ended in time is good for its record: the halt that it passed under is taken up again."""
+        if halt is None or halt.final or halt.state in (State.IN_USE, State.KEPT_CONFIRMED):
+            return
+        halt.state_before = halt.state
+        halt.state = transition(halt.state, Event.CLEARED)
+
+    def _await_the_log(self, context: dict[str, Any], before: str) -> None:
+        """Remember the window while a log may still tell of somebody else's write in it."""
+        if self.lease and before and not is_covered(self.read.answers, self.read.until):
+            span = from_text(self.lease.read_at), self.read.until
+            refs = [item.finding.ref for item in self.read.seen]
+            known = pending.told_writes(self.read.answers, refs, span, pending.own_writing(self.rules, context))
+            window = {**context, "until": to_text(self.read.until), "baseline": before, "known": known}
+            pending.await_the_log(self.work.job, window)
+
+    def _is_repeat(self) -> bool:
+        """Whether this clearance has recorded already."""
+        row = self.guard.store.get(self.work.job.name, RECORD, _used(self.lease))
+        return row is not None
+
+    def _repeated(self) -> Recorded:
+        """A second record under a used clearance: fine where nothing differs, else a proposal."""
+        job = self.work.job
+        if job.pending:
+            raise Busy(
+                f"the job {job.name} is settling: {pending.in_words(self.guard, job)}",
+                "record again in a few minutes; what waits for too long halts at the next check",
+            )
+        calm = (FindingKind.UNCHANGED, FindingKind.TOUCHED)
+        if all(item.finding.kind in calm for item in self.read.seen):
+            told = ("this clearance has recorded already, and nothing differs",)
+            return Recorded(job.name, self.id, job.generation, Provenance.CLEARANCE, (), told=told)
+        return self._propose()
+
+    def _propose(self) -> Recorded:
+        """Write down what was read for a reviewer to accept; the baseline stays."""
+        job, call = self.work.job, self.call
+        found = [item for item in self.read.seen if item.finding.ref.key in self.read.named]
+        unread = [item for item in found if item.finding.kind in _SILENT]
+        if unread:
+            finding = unread[0].finding
+            raise CannotTell(
+                f"{finding.ref.id} could not be read: {finding.cause} {finding.detail}",
+                "nothing was proposed: try again",
+            )
+        proposal = "p-" + self.guard.new_id()
+        live = [item.live for item in found if item.live]
+        pack = f"{job.name}/pack/{proposal}"
+        put_pack(self.guard.store, pack, live)
+        entries = [Entry.of(snapshot, pack=pack, line=line).to_dict() for line, snapshot in enumerate(live)]
+        gone = [item.finding.ref.key for item in found if item.finding.kind is FindingKind.GONE]
+        same = [item.finding.ref.key for item in found if not item.live and item.finding.kind is not FindingKind.GONE]
+        blob = f"{job.name}/proposals/{proposal}"
+        put_json(self.guard.store, blob, {"entries": entries, "gone": gone, "unchanged": same})
+        row = {
+            "id": proposal,
+            "state": "proposed",
+            "at": to_text(self.work.now),
+            "by": (call.started_by or Person(name=_by(call))).to_dict(),
+            "run": call.run,
+            "ticket": call.ticket,
+            "generation": job.generation,
+            "selectors": self.named.selectors,
+            "blob": blob,
+            "counts": {"changed": len(entries), "gone": len(gone), "unchanged": len(same)},
+        }
+        self.work.put_new(PROPOSAL, proposal, row)
+        self.work.log("proposed", proposal=proposal, by=_by(call), run=call.run)
+        self.work.commit()
+        told = ("no clearance: this is a proposal; the baseline is as it was",)
+        return Recorded(job.name, self.id, job.generation, None, (), proposal=proposal, told=told)
+
+    def _row(self, taken: list[accepting.Taken], provenance: Provenance, new: HaltRow | None) -> dict[str, Any]:
+        counts: dict[str, int] = {}
+        for item in taken:
+            counts[item.fate] = counts.get(item.fate, 0) + 1
+        if self.lease:
+            used = {"record": self.id, "at": to_text(self.work.now)}
+            known = self.guard.store.get(self.work.job.name, RECORD, _used(self.lease))
+            if known is None:
+                self.work.put_new(RECORD, _used(self.lease), used)
+        return {
+            "id": self.id,
+            "at": to_text(self.work.now),
+            "run": self.call.run,
+            "ticket": self.call.ticket,
+            "provenance": str(provenance),
+            "clearance": self.lease.clearance if self.lease else None,
+            "generation": self.work.job.generation,
+            "counts": counts,
+            "halt": new.id if new else None,
+        }
+
+    def _told(self, first: bool) -> tuple[str, ...]:
+        told = ["the first record of this job: it needed no clearance"] if first else []
+        if self.lease and not self.rules.principals and not self.named.deployments:
+            told.append(
+                "the policy names no principal of this job: its own writes cannot be told from other automation"
+            )
+        told += [f"{answer.source}: {answer.problem}" for answer in self.read.answers if answer.problem]
+        return tuple(told)
+
+
+def _used(lease: Lease | None) -> str:
+    return f"by-{lease.clearance}" if lease else "by-none"
+
+
+def _by(call: Recording) -> str:
+    return call.started_by.name if call.started_by else (call.run or "unknown")
+
+
+def _nothing_readable(taken: Sequence[accepting.Taken]) -> str:
+    finding = taken[0].seen.finding
+    return f"none of {len(taken)} resources could be recorded; {finding.ref.id}: {finding.cause or finding.detail}"
