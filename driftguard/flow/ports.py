@@ -185,9 +185,14 @@ class Receipt:
 
 
 class Target(Protocol):
-    """A ticket or pipeline system that is told of a halt."""
+    """A ticket or pipeline system that is told of a halt.
+
+    `claim`: for how many seconds a note that is being sent is left to the process that sends it. 0 where the same note may
+    be sent by several processes at once and is one note all the same: then a process that was killed holds up nobody.
+    """
 
     name: str
+    claim: float
 
     def deliver(self, note: Note) -> Receipt:
         """Tell it. Telling the same (halt, event) twice leaves one note. Raises Unavailable to be tried again."""

@@ -24,8 +24,6 @@ from driftguard.guard.halting import load_evidence
 from driftguard.guard.rows import OUTBOX
 from driftguard.guard.work import Work
 
-_CLAIM = timedelta(minutes=5)
-
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -72,11 +70,12 @@ def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered |
     waits = from_text(row.body["next_at"]) > now
     if waits and (row.body["state"] == Delivery.SENDING or not at_once):
         return None
-    claim = {**row.body, "state": str(Delivery.SENDING), "next_at": to_text(now + _CLAIM)}
+    target = guard.targets.get(row.body["target"])
+    held_for = timedelta(seconds=target.claim if target else 0.0)
+    claim = {**row.body, "state": str(Delivery.SENDING), "next_at": to_text(now + held_for)}
     version = _write(guard, job, row.id, claim, row.version)
     if version is None:
         return None
-    target = guard.targets.get(row.body["target"])
     try:
         if target is None:
             raise Unavailable(

@@ -9,6 +9,7 @@ class ExitCode(Target):
     """The command that met the halt has ended, or will end, with exit code 1; there is nothing to send."""
 
     name = "exit-code"
+    claim = 0.0
 
     def deliver(self, note: Note) -> Receipt:
         """Where the run is told. Never raises."""

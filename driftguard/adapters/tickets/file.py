@@ -30,6 +30,7 @@ class FileTickets(Target):
     """Writes notes below `folder`, which is made when it is first needed."""
 
     name = "file"
+    claim = 0.0  # a file appears whole, under one name, with the same bytes
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
