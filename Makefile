@@ -13,8 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile
 FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
 
 PACKAGING := pyproject.toml setup.py requirements.txt
-SOURCES := $(wildcard driftguard tests benchmarks tools function_app.py)
-TYPED := $(foreach source,$(SOURCES),$(if $(filter %.py,$(source))$(shell find $(source) -name '*.py' -print -quit),$(source)))
+SOURCES := driftguard tests benchmarks function_app.py
 
 .PHONY: demo test lint bench soak clean
 .NOTPARALLEL:
@@ -28,7 +27,7 @@ test: .venv/ready-to-develop
 lint: .venv/ready-to-develop
 	$(BIN)/ruff check --output-format=concise .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict $(TYPED)
+	$(BIN)/mypy --strict $(SOURCES)
 
 bench: .venv/ready-to-develop
 	@$(BIN)/python -m benchmarks

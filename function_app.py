@@ -6,7 +6,6 @@ Setting of the timer: DRIFT_SCAN_SCHEDULE, six fields, seconds first, UTC; `0 */
 
 import json
 import logging
-import os
 
 import azure.functions as func
 
@@ -28,9 +27,10 @@ def drift_scan(timer: func.TimerRequest) -> None:
     """Judges every job as a gate. Raises CannotTell where a job could not be judged: the invocation shows as failed."""
     from driftguard.errors import CannotTell
     from driftguard.guard.scan import gate_every_job
+    from driftguard.settings import process_environment
     from driftguard.wiring import open_guard
 
-    with open_guard(os.environ) as guard:
+    with open_guard(process_environment()) as guard:
         report = gate_every_job(guard)
     logging.info("drift scan: %s", json.dumps(report.summary(), sort_keys=True))
     if report.could_not_tell:

@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from driftguard import __version__
 from driftguard.flow.policy import Policy
+from driftguard.flow.ports import Sealer, Store
 from driftguard.guard.context import Guard
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
@@ -42,40 +44,48 @@ def open_guard(environ: Mapping[str, str]) -> Iterator[Guard]:
         yield guard
 
 
+class Opening(StrEnum):
+    """When the store is opened, and whether it may be begun where it is not there."""
+
+    NOW = "now"
+    NOW_OR_BEGIN = "now or begin"
+    AT_FIRST_USE = "at first use"
+    BEGIN_AT_FIRST_WRITE = "begin at first write"
+
+
 @contextmanager
-def guard_from(settings: Settings, *, create_store: bool = True) -> Iterator[Guard]:
+def guard_from(settings: Settings, opening: Opening = Opening.NOW_OR_BEGIN) -> Iterator[Guard]:
     """A guard with real adapters. Nothing of Azure is imported before a request needs it.
 
-    `create_store` False: a store that is not there is BadConfiguration instead of a new, empty one.
+    A store that is not there, and may not be begun, is BadConfiguration: at once, or at its first use. Where it may be
+    begun with the first write, one that is there is opened at once all the same. What else is wrong is found before the
+    store is touched. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing.
     """
     require_lasting_store(settings)
     with ExitStack() as stack:
-        yield _assemble(settings, stack, create_store)
+        yield _assemble(settings, stack, opening)
 
 
-def _assemble(settings: Settings, stack: ExitStack, create_store: bool) -> Guard:
+def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
     # Imported here, so that a command that needs no store and no Azure starts at once.
     from driftguard.adapters.checkouts import CHECKOUTS
     from driftguard.adapters.pipelines import PIPELINES
     from driftguard.adapters.readers import READERS
     from driftguard.adapters.readers.arm_options import ArmOptions
     from driftguard.adapters.sources import SOURCES
-    from driftguard.adapters.stores.secret_key import open_key_ring
-    from driftguard.adapters.stores.sqlite import open_sqlite
     from driftguard.adapters.tickets import TICKETS
 
     clock = SystemClock()
-    store = open_sqlite(settings.store, create=create_store)
-    stack.callback(store.close)
-    key_file = settings.store.with_name(settings.store.name + ".key")
     options = ArmOptions(
         cloud=settings.cloud,
         endpoint=settings.arm_endpoint,
         token=settings.arm_token,
         tenant=settings.tenant,
         read_timeout=settings.read_timeout,
-        cache_folder=settings.store.parent,
+        # Beside a store that is there: a call that is refused makes no folder.
+        cache_folder=settings.store.parent if settings.store.exists() or opening is Opening.NOW_OR_BEGIN else None,
     )
+    store, sealer = _open_store(settings, stack, opening)
     policy = policy_loader(settings)
     reader = READERS["arm"](options, clock, pins=_Pins(policy))
     stack.callback(reader.close)
@@ -85,7 +95,7 @@ def _assemble(settings: Settings, stack: ExitStack, create_store: bool) -> Guard
         store=store,
         reader=reader,
         sources=(SOURCES["activity-log"](reader.client, clock, latency),),
-        sealer=open_key_ring(store, key_file, secrets.token_bytes),
+        sealer=sealer,
         targets={target.name: target for target in targets},
         policy=policy,
         clock=clock,
@@ -103,6 +113,22 @@ def _assemble(settings: Settings, stack: ExitStack, create_store: bool) -> Guard
             "arm": settings.arm_endpoint or "Azure",
         },
     )
+
+
+def _open_store(settings: Settings, stack: ExitStack, opening: Opening) -> tuple[Store, Sealer]:
+    from driftguard.adapters.stores.first_use import KeysAtFirstUse, StoreAtFirstUse
+    from driftguard.adapters.stores.secret_key import open_key_ring
+    from driftguard.adapters.stores.sqlite import open_sqlite
+
+    key_file = settings.store.with_name(settings.store.name + ".key")
+    begins_later = opening is Opening.BEGIN_AT_FIRST_WRITE and not settings.store.exists()
+    if begins_later or opening is Opening.AT_FIRST_USE:
+        later = StoreAtFirstUse(settings.store, may_begin=begins_later)
+        stack.callback(later.close)
+        return later, KeysAtFirstUse(later, key_file, secrets.token_bytes)
+    store = open_sqlite(settings.store, create=opening is Opening.NOW_OR_BEGIN)
+    stack.callback(store.close)
+    return store, open_key_ring(store, key_file, secrets.token_bytes)
 
 
 def policy_loader(settings: Settings) -> Callable[[], Policy]:

@@ -430,6 +430,12 @@ ACTS = [
     ("Microsoft.Network/virtualNetworks", "properties.resourceGuid"),
     ("Microsoft.Compute/virtualMachines", "properties.vmId"),
     ("Microsoft.Compute/disks", "properties.uniqueId"),
+    ("Microsoft.Compute/disks", "properties.timeCreated"),
+    ("Microsoft.Storage/storageAccounts", "properties.creationTime"),
+    ("Microsoft.Sql/servers/databases", "properties.creationDate"),
+    ("Microsoft.Insights/components", "properties.CreationDate"),
+    ("Microsoft.OperationalInsights/workspaces", "properties.createdDate"),
+    ("Microsoft.ServiceBus/namespaces", "systemData.createdAt"),
     ("Microsoft.ManagedIdentity/userAssignedIdentities", "properties.principalId"),
     ("Microsoft.Web/sites", "properties.state"),
     ("Microsoft.Web/sites/slots", "properties.slotSwapStatus"),
@@ -441,6 +447,8 @@ ACTS = [
     ("Microsoft.Network/networkSecurityGroups", "properties.securityRules[name=a].properties.access"),
 ]
 WRITTEN_BY_AZURE = [
+    ("Microsoft.ServiceBus/namespaces", "systemData.lastModifiedAt"),
+    ("Microsoft.ServiceBus/namespaces", "systemData.createdBy"),
     ("Microsoft.Network/virtualNetworks", "properties.subnets[name=a].properties.ipConfigurations[0].id"),
     ("Microsoft.Network/virtualNetworks/subnets", "properties.ipConfigurations"),
     ("Microsoft.Network/networkSecurityGroups", "properties.networkInterfaces"),

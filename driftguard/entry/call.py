@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftguard.errors import DriftGuardError
+from driftguard.errors import DriftGuardError, NotFound
 from driftguard.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -39,11 +39,27 @@ class Call:
         return read_settings(self.environ, store=self.store, policy=self.policy, server=self.server)
 
     @contextmanager
-    def guard(self, *, create_store: bool = False) -> Iterator[Guard]:
-        """The guard of this call. A store that is not there is an error, unless the command may begin one."""
-        from driftguard.wiring import guard_from
+    def guard(self) -> Iterator[Guard]:
+        """The guard of this call. A store that is not there is an error."""
+        from driftguard.wiring import Opening, guard_from
 
-        with guard_from(self.settings, create_store=create_store) as guard:
+        with guard_from(self.settings, Opening.NOW) as guard:
+            yield guard
+
+    @contextmanager
+    def guard_that_may_begin(self) -> Iterator[Guard]:
+        """As `guard`; a store that is not there is begun with the first write."""
+        from driftguard.wiring import Opening, guard_from
+
+        with guard_from(self.settings, Opening.BEGIN_AT_FIRST_WRITE) as guard:
+            yield guard
+
+    @contextmanager
+    def guard_to_look_at(self) -> Iterator[Guard]:
+        """As `guard`; a store or key that is not in order is an error where it is used."""
+        from driftguard.wiring import Opening, guard_from
+
+        with guard_from(self.settings, Opening.AT_FIRST_USE) as guard:
             yield guard
 
     def starter(self) -> Person | None:
@@ -66,6 +82,14 @@ class Call:
             click.echo(json_text(view()))
         else:
             show(text())
+
+
+def require_known_job(guard: Guard, job: str | None) -> None:
+    """Raises NotFound for a job that was never recorded, WrongUse for what cannot be a job's name."""
+    from driftguard.guard.work import Work
+
+    if job is not None and not Work(guard.store, job, guard.clock.now()).exists:
+        raise NotFound(f"there is no job {job}", "see driftguard jobs list")
 
 
 COLOURS = {"HALT": "bold red", "PROCEED": "bold green", "CANNOT TELL": "bold yellow", "BUSY": "bold yellow"}

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from driftguard import __version__
 from driftguard.entry.call import Call, report
-from driftguard.errors import DriftGuardError, WrongUse
+from driftguard.errors import CannotTell, DriftGuardError, WrongUse
 from driftguard.settings import process_environment
 
 
@@ -133,6 +134,9 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return answer if isinstance(answer, int) else 0
     except DriftGuardError as error:
         return report(call, error)
+    except NoArgsIsHelpError as error:  # `driftguard halts`: the help, and the exit code of a wrong call
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        return 3
     except click.ClickException as error:
         call.as_json = call.as_json or "--json" in arguments
         return report(call, _usage(error))
@@ -142,8 +146,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except (BrokenPipeError, SystemExit):  # click ends with 1, our word for a halt, where nobody reads its output
         return 2
     except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
-        click.echo(f"driftguard: internal fault ({_place(error)}): nothing was decided; please report it", err=True)
-        return 2
+        return report(call, CannotTell(f"internal fault ({_place(error)})", "nothing was decided; please report it"))
 
 
 def _usage(error: click.ClickException) -> WrongUse:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from driftguard.errors import WrongUse
 from driftguard.sandbox import SUBSCRIPTION, Sandbox
 
 JOB = "shop-prod"
@@ -72,7 +73,8 @@ Run = Callable[[Sequence[str], Mapping[str, str]], int]
 def play(run: Run, keep: str | None, tell: Callable[[str], None]) -> Told:
     """Play the story; `run` runs one command line, `tell` gets what a person should read.
 
-    The result says whether every step went as it should.
+    The result says whether every step went as it should. Raises WrongUse for a folder that holds something or cannot be
+    written, or where no temporary one can be made.
     """
     told = Told()
     # The sandbox's clock begins so that it says the real time when the next run starts.
@@ -84,29 +86,47 @@ def play(run: Run, keep: str | None, tell: Callable[[str], None]) -> Told:
             told.ok = True
         except _WentWrong as error:
             tell(f"\n{error}")
+        except OSError as error:
+            tell(f"\nthe demo's folder cannot be used any more: {error.strerror}")
     return told
+
+
+_ANOTHER = "name an empty folder that can be written, or a new one"
 
 
 @contextlib.contextmanager
 def _folder(keep: str | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="driftguard-demo-") as name:
-            yield Path(name)
-    else:
-        folder = Path(keep)
-        folder.mkdir(parents=True, exist_ok=True)
+    """An empty folder with the demo's policy in it; without `keep` it is thrown away."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = _kept(keep) if keep is not None else Path(stack.enter_context(_thrown_away()))
+            (folder / "policy.yaml").write_text(_POLICY, encoding="utf-8")
+        except OSError as error:
+            place = "a temporary folder" if keep is None else f"the folder {keep}"
+            remedy = "set TMPDIR, or use --keep FOLDER" if keep is None else _ANOTHER
+            raise WrongUse(f"{place} cannot be written ({error.strerror})", remedy) from error
         yield folder
+
+
+def _thrown_away() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="driftguard-demo-", ignore_cleanup_errors=True)
+
+
+def _kept(keep: str) -> Path:
+    folder = Path(keep)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise WrongUse(f"the folder {keep} is not empty", _ANOTHER)
+    return folder
 
 
 class _Story:
     def __init__(self, run: Run, sandbox: Sandbox, folder: Path, told: Told, tell: Callable[[str], None]) -> None:
         self._cli, self._sandbox, self._folder, self._told, self._tell = run, sandbox, folder, told, tell
         self._halt = ""
-        policy = folder / "policy.yaml"
-        policy.write_text(_POLICY, encoding="utf-8")
         self._environ = {
             "DRIFTGUARD_STORE": str(folder / "store.db"),
-            "DRIFTGUARD_POLICY": str(policy),
+            "DRIFTGUARD_POLICY": str(folder / "policy.yaml"),
             "DRIFTGUARD_ARM_ENDPOINT": sandbox.endpoint,
             "DRIFTGUARD_ARM_TOKEN": "pipeline",
             # The sandbox's Activity Log tells at once; Azure's takes up to 20 minutes.
@@ -172,7 +192,8 @@ class _Story:
         )
         self._require("survived" in recorded, "the record must say that the kept change survived")
         self._run("the note is up to date", ["deliver"], 0)
-        evidence = next(self._folder.glob(f"tickets/*/{self._halt}.evidence-*.json"))
+        evidence = next(self._folder.glob(f"tickets/*/{self._halt}.evidence-*.json"), None)
+        self._require(evidence is not None, "the evidence must be beside the note")
         self._run("verify", ["verify", str(evidence), "--store"], 0)
 
     def _clearance(self, name: str, run: str, wanted: int) -> str:

@@ -21,6 +21,7 @@ from enum import StrEnum
 from driftguard.flow.resource import ResourceRef
 
 DATE_TICK = timedelta(seconds=1)
+_SEGMENTS_OF_A_GROUP = 4  # /subscriptions/S/resourceGroups/G
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Actor(StrEnum):
 
 
 CARE = tuple(Actor)  # most careful first
+_NEVER_EXCUSES = (Actor.PERSON, Actor.UNKNOWN, Actor.OTHER_AUTOMATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,11 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
     writers = [event for event in writers if not is_proven(event, own)] or writers
     classes = {event: actor_of(event, own) for event in writers}
     actor = min(classes.values(), key=CARE.index)
+    if actor not in _NEVER_EXCUSES and all(event.at < bracket[0] + DATE_TICK for event in writers):
+        # It may have been written before the reading that was recorded in the same second: then it explains nothing.
+        why = "the only known write is of the second in which the recorded state was read"
+        covered = is_covered(answers, bracket[1])
+        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, covered=covered, why=why)
     named = next(event for event in writers if classes[event] is actor)
     return Attribution(
         actor=actor,
@@ -165,19 +172,42 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
 
 
 def writers_of(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime]) -> list[Event]:
-    """The events on the resource, or below it, inside the bracket; newest first, one per operation and writer."""
+    """The events that reach the resource inside the bracket; newest first, one per operation and writer.
+
+    Those on it, or below it, and every deletion above it. Where nothing was written on it, also what was written on its
+    parents: a PUT of a network carries its subnets.
+    """
     since, until = bracket
-    inside = [
-        event
-        for answer in answers
-        for event in answer.events
-        if (event.resource == ref.key or event.resource.startswith(ref.key + "/"))
-        and since <= event.at < until + DATE_TICK
-    ]
+    inside = [event for answer in answers for event in answer.events if since <= event.at < until + DATE_TICK]
+    on_it = [event for event in inside if event.resource == ref.key or event.resource.startswith(ref.key + "/")]
+    above = [event for event in inside if _is_above(event.resource, ref.key)]
+    reaching = on_it + [event for event in above if is_deletion(event)]
+    reaching = reaching or [event for event in above if not _is_of_a_scope(event)]
     newest: dict[tuple[str | bool | None, ...], Event] = {}
-    for event in sorted(inside, key=lambda event: (event.at, event.id), reverse=True):
+    for event in sorted(reaching, key=lambda event: (event.at, event.id), reverse=True):
         newest.setdefault(_writing(event), event)
     return list(newest.values())
+
+
+def is_deletion(event: Event) -> bool:
+    """Whether the operation takes something away: a deletion, or a move to another place."""
+    operation = event.operation.lower()
+    return operation.endswith(("/delete", "/moveresources/action"))
+
+
+def deletes(event: Event, ref: ResourceRef) -> bool:
+    """Whether the event took the resource away: itself, or something above it."""
+    return is_deletion(event) and (event.resource == ref.key or _is_above(event.resource, ref.key))
+
+
+def _is_above(resource: str, key: str) -> bool:
+    """Whether `resource` is a parent of `key`, or a scope that holds it: what follows it are whole pairs of segments."""
+    return bool(resource) and key.startswith(resource + "/") and key[len(resource) :].count("/") % 2 == 0
+
+
+def _is_of_a_scope(event: Event) -> bool:
+    """Whether it was written on a resource group or subscription, whose own properties are no part of what is in it."""
+    return event.resource.count("/") <= _SEGMENTS_OF_A_GROUP
 
 
 def _writing(event: Event) -> tuple[str | bool | None, ...]:
@@ -231,7 +261,9 @@ def is_foreign(event: Event, own: Own) -> bool:
     if actor is Actor.OUR_PIPELINE:
         return False
     if actor in (Actor.OTHER_AUTOMATION, Actor.UNKNOWN):
-        return bool(own.principals) and event.correlation_id.lower() not in own.correlation_ids
+        # A resource provider works on behalf of a deployment, under its correlation id; nobody else is excused by that id.
+        by_azure = bool(event.client) and event.is_person is False
+        return bool(own.principals) and not (by_azure and event.correlation_id.lower() in own.correlation_ids)
     return actor is Actor.PERSON
 
 

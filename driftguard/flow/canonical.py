@@ -1,11 +1,13 @@
 """The one form of a resource body in which equal things are equal, and its fingerprint.
 
 Rules (CANONICAL_VERSION counts them: a change of any of them makes a new version):
-- ETags inside the body are dropped: they say that something was written, not what.
+- ETags that ARM wrote into the body are dropped: they say that something was written, not what. They are texts, and stand
+  where ARM writes (`Place`), in list elements only beside an id or a name; what else is called `etag` is configuration.
 - null, the empty list, the empty object and the empty text are the same as a missing property; false and 0 are values.
   In a list the place is kept, as null. An object under a resource id (`userAssignedIdentities`) counts even when empty.
 - Texts and property names that are resource ids are in lower case; so are `type` and the resource's own `name`.
-- Locations are in one spelling (`West US` = `westus`), IPv6 addresses and prefixes in their short form.
+- Locations that stand where ARM writes are in one spelling (`West US` = `westus`); IPv6 addresses and prefixes are in their
+  short form.
 - Date-times of one instant are the same: UTC, no trailing zeros; one without a zone is UTC.
 - Numbers are compared by value: 1 = 1.0, -0.0 = 0; integers of any size stay exact.
 - Lists whose elements have an identity are in the order of it; other lists keep their order.
@@ -24,19 +26,25 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import lru_cache
 
 from driftguard.flow.identity import identity_key, identity_of
 from driftguard.flow.path import MAX_DEPTH, TooDeep
 from driftguard.flow.reading import Json
 
-CANONICAL_VERSION = 1
+CANONICAL_VERSION = 2
 PREFIX = f"c{CANONICAL_VERSION}:"
 
 # Objects whose property names are chosen by people.
 USER_NAMED = frozenset(
     {"tags", "labels", "nodelabels", "annotations", "metadata", "appsettings", "environmentvariables"}
 )
+# Names below which people write documents of their own, whatever these hold: workflow definitions, templates, requests.
+FREE_FORM = USER_NAMED | {
+    *("definition", "template", "maintemplate", "policyrule", "typeproperties", "parameters", "defaultparametervalues"),
+    *("inputs", "outputs", "headers", "body", "settings", "protectedsettings", "customproperties"),
+}
 _WEB_SETTINGS = frozenset({"appsettings", "connectionstrings", "metadata", "functionappsettings"})
 
 _ETAGS = frozenset({"etag", "@odata.etag", "odata.etag", "_etag"})
@@ -56,22 +64,60 @@ _LARGEST_WRITTEN_INTEGER = 13_000  # bits; Python refuses to write integers of m
 Form = Callable[[str], str]
 
 
+class Place(Enum):
+    """Where in a body an object stands: ARM's own names mean what ARM says in the first three places only.
+
+    Source: github Azure/azure-resource-manager-rpc, common-api-contracts.md (the envelope of a resource).
+    """
+
+    RESOURCE = auto()  # the resource itself, or another one in it that has a resource id
+    PROPERTIES = auto()  # the `properties` of a resource or of a list element
+    ELEMENT = auto()  # a list element: resources that belong to this one are told in lists
+    INSIDE = auto()  # anything else; its property names may be people's own
+    PEOPLES = auto()  # below a name of FREE_FORM
+
+    def below(self, name: str) -> Place:
+        """The place of an object under the property `name` (lower case) of one that stands here."""
+        if self is Place.PEOPLES or name in FREE_FORM:
+            return Place.PEOPLES
+        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else Place.INSIDE
+
+    def element(self) -> Place:
+        """The place of an element of a list whose own place this is."""
+        return Place.PEOPLES if self is Place.PEOPLES else Place.ELEMENT
+
+    def holding(self, value: dict[str, Json]) -> Place:
+        """The place, told by what stands there: an object with a resource id is a resource."""
+        if self is not Place.INSIDE:
+            return self
+        id_ = value.get("id")
+        return Place.RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
+
+    @property
+    def is_arms(self) -> bool:
+        """Whether ARM's own names mean here what ARM says."""
+        return self is not Place.INSIDE and self is not Place.PEOPLES
+
+
 def canonical(body: Json, type_: str) -> Json:
     """The canonical form of a body of the resource type. The body is not changed. Raises TooDeep."""
-    form = _value(body, "", 0, _FORMS_OF_TYPE.get(type_.lower(), {}), _has_settings(body, type_))
+    forms = _FORMS_OF_TYPE.get(type_.lower(), {})
+    form = _value(body, "", 0, forms, Place.RESOURCE, people_name_properties(body, type_))
     if isinstance(form, dict) and isinstance(form.get("name"), str):
         form["name"] = form["name"].lower()
     return {} if _is_empty(form) else form
 
 
 def fingerprint(canonical_body: Json) -> str:
-    """The digest of a canonical body: `c1:` and 64 hex digits of SHA-256 over its sorted JSON."""
+    """The digest of a canonical body: `c2:` and 64 hex digits of SHA-256 over its sorted JSON."""
     # Not ensure_ascii: it would write two lone surrogates and the character that they encode alike.
     text = json.dumps(canonical_body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], settings: bool = False) -> Json:
+def _value(
+    value: Json, name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool = False
+) -> Json:
     """The form of what stands under the property `name` (lower case; empty where the name says nothing)."""
     if isinstance(value, str):
         return _text(value, name, forms)
@@ -79,24 +125,32 @@ def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], settin
         if depth > MAX_DEPTH:
             raise TooDeep
         if isinstance(value, list):
-            return _list(value, name, depth, forms)
+            return _list(value, name, depth, forms, place)
         if name in USER_NAMED:
             return _chosen_by_people(value, depth, forms)
-        return _object(value, depth, forms, settings)
+        return _object(value, depth, forms, place.holding(value), settings)
     return value if value is None or isinstance(value, bool) else _number(value)
 
 
-def _object(value: dict[str, Json], depth: int, forms: Mapping[str, Form], settings: bool) -> dict[str, Json]:
+def _object(
+    value: dict[str, Json], depth: int, forms: Mapping[str, Form], place: Place, settings: bool
+) -> dict[str, Json]:
     form: dict[str, Json] = {}
     ids: set[str] = set()
     for key, item in value.items():
-        name, is_etag, is_id = _property(key)
-        if is_etag:
-            continue
+        name, is_special, is_id = _property(key)
+        if is_special:
+            if name in _ETAGS and isinstance(item, str) and _is_arms_etag(value, place):
+                continue
+            if name in _LOCATIONS and not place.is_arms:
+                name = ""
         if isinstance(item, str):
             inner = _text(item, name, forms)
+        elif isinstance(item, dict | list):
+            name = "appsettings" if settings and name == "properties" else name
+            inner = _value(item, name, depth + 1, forms, place.below(name))
         else:
-            inner = _value(item, "appsettings" if settings and name == "properties" else name, depth + 1, forms)
+            inner = _value(item, name, depth + 1, forms, place)
         if _is_empty(inner) and not (is_id and isinstance(item, dict)):
             continue
         if is_id:
@@ -105,15 +159,22 @@ def _object(value: dict[str, Json], depth: int, forms: Mapping[str, Form], setti
     return _with_folded_ids(form, ids) if ids else form
 
 
+def _is_arms_etag(value: dict[str, Json], place: Place) -> bool:
+    """Whether a text under an ETag's name in this object is an ETag: list elements that are resources have an identity."""
+    if place is not Place.ELEMENT:
+        return place.is_arms
+    return any(isinstance(value.get(key), str) and value[key] for key in ("id", "name"))
+
+
 def _is_empty(form: Json) -> bool:
     return form is None or form == "" or form == [] or form == {}
 
 
 @lru_cache(maxsize=8192)
 def _property(key: str) -> tuple[str, bool, bool]:
-    """A property's name in lower case, whether it is an ETag, and whether it is a resource id."""
+    """A property's name in lower case, whether its place decides on its meaning, and whether it is a resource id."""
     name = key.lower()
-    return name, name in _ETAGS, is_resource_id(name)
+    return name, name in _ETAGS or name in _LOCATIONS, is_resource_id(name)
 
 
 def is_resource_id(lowered: str) -> bool:
@@ -129,16 +190,17 @@ def _with_folded_ids(form: dict[str, Json], ids: set[str]) -> dict[str, Json]:
 def _chosen_by_people(value: dict[str, Json], depth: int, forms: Mapping[str, Form]) -> dict[str, Json]:
     form = {}
     for key, item in value.items():
-        inner = item if isinstance(item, str) else _value(item, "", depth + 1, forms)
+        inner = item if isinstance(item, str) else _value(item, "", depth + 1, forms, Place.PEOPLES)
         if inner == "" or not _is_empty(inner):
             form[key] = inner
     return form
 
 
-def _list(items: list[Json], name: str, depth: int, forms: Mapping[str, Form]) -> list[Json]:
+def _list(items: list[Json], name: str, depth: int, forms: Mapping[str, Form], place: Place) -> list[Json]:
     form = []
+    of_elements = place.element()
     for item in items:
-        inner = _value(item, "" if isinstance(item, dict) else name, depth + 1, forms)
+        inner = _value(item, "" if isinstance(item, dict) else name, depth + 1, forms, of_elements)
         form.append(None if inner == [] or inner == {} else inner)
     return in_order(form, name)
 
@@ -202,12 +264,16 @@ def _ipv6(text: str) -> str:
     return f"{short}/{int(match[2])}" if int(match[2]) <= 128 else text
 
 
-def _has_settings(body: Json, type_: str) -> bool:
-    """Whether `properties` holds a web application's settings, whose names people chose."""
-    type_ = type_.lower()
-    if not isinstance(body, dict) or not type_.startswith("microsoft.web/") or not type_.endswith("/config"):
+def people_name_properties(body: Json, type_: str = "") -> bool:
+    """Whether `properties` holds a web application's settings, whose names people chose: by the type, else by the id."""
+    if not isinstance(body, dict):
         return False
-    return str(body.get("name") or "").lower().rsplit("/", 1)[-1] in _WEB_SETTINGS
+    type_, id_ = (type_ or str(body.get("type") or "")).lower(), str(body.get("id") or "").lower()
+    if type_ and not (type_.startswith("microsoft.web/") and type_.endswith("/config")):
+        return False
+    if not type_ and not ("/providers/microsoft.web/" in id_ and id_.rsplit("/", 2)[-2] == "config"):
+        return False
+    return str(body.get("name") or id_).lower().rsplit("/", 1)[-1] in _WEB_SETTINGS
 
 
 def _without_last_slash(text: str) -> str:

@@ -3,7 +3,10 @@
 Rules:
 - A path that a policy rule ignores is IGNORED, and the change keeps the rule's name. This beats everything.
 - A path that a policy rule watches is CONFIGURATION, even where Azure writes it.
-- A path that Azure writes itself is PLATFORM: by the table of its type, or by ARM's own names (`WRITTEN_BY_ARM`).
+- A path that Azure writes itself is PLATFORM: by the table of its type, or by ARM's own names (`WRITTEN_BY_ARM`) where ARM
+  writes them (`Place` in canonical.py). The same name in a dictionary whose names people choose is CONFIGURATION.
+- A rule that watches `[key=value]` finds a list element by that property, whether it tells the list's elements apart or not;
+  a rule that ignores finds it only where it does: editing a list never widens what is ignored.
 - Everything else is CONFIGURATION: what nobody vouched for counts.
 - Lists with an identity on both sides are compared by it, so that reordering is no change; others by index, after what
   is equal at their beginnings and ends.
@@ -18,12 +21,12 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from driftguard.flow.canonical import USER_NAMED, is_resource_id
-from driftguard.flow.identity import element_steps, identity_key, identity_of
+from driftguard.flow.canonical import Place, is_resource_id, people_name_properties
+from driftguard.flow.identity import Standing, element_steps, identity_key, identity_of
 from driftguard.flow.path import Element, Path, PatternSet, Step, path_order
 from driftguard.flow.reading import Json
 
-# Written by ARM or by every resource provider, at any depth; source: github Azure/azure-resource-manager-rpc,
+# Written by ARM or by every resource provider, wherever a resource stands; source: github Azure/azure-resource-manager-rpc,
 # async-api-reference.md (provisioningState), common-api-contracts.md (systemData).
 WRITTEN_BY_ARM = frozenset({"provisioningstate", "systemdata"})
 
@@ -68,30 +71,46 @@ class PathRules:
     ignore: PatternSet = PatternSet()
     watch: PatternSet = PatternSet()
 
-    def classify(self, path: Path) -> tuple[ChangeClass, str | None]:
-        """The class of a change at this path, and the rule that decided, if any."""
+    def classify(self, path: Path, standing: Standing | None = None) -> tuple[ChangeClass, str | None]:
+        """The class of a change at this path, and the rule that decided, if any.
+
+        `standing` finds what stands at a path in the bodies compared. Without it an element is known by its step only,
+        and a resource inside another one, outside a list, is not known as one.
+        """
         if (rule := self.ignore.find(path)) is not None:
             return ChangeClass.IGNORED, rule
-        if (rule := self.watch.find(path)) is not None:
+        if (rule := self.watch.find(path, standing)) is not None:
             return ChangeClass.CONFIGURATION, rule
-        if (rule := self.platform.find(path) or _written_by_arm(path)) is not None:
+        if (rule := self.platform.find(path) or _written_by_arm(path, standing)) is not None:
             return ChangeClass.PLATFORM, rule
         return ChangeClass.CONFIGURATION, None
 
 
-def _written_by_arm(path: Path) -> str | None:
-    for step in path:
-        name = step.lower() if isinstance(step, str) else ""
-        if name in USER_NAMED:  # a tag called provisioningState is a person's
-            return None
-        if name in WRITTEN_BY_ARM:
+def _written_by_arm(path: Path, standing: Standing | None) -> str | None:
+    for index, step in enumerate(path):
+        if isinstance(step, str) and step.lower() in WRITTEN_BY_ARM and _place(path[:index], standing).is_arms:
             return f"{step} is written by Azure Resource Manager"
     return None
 
 
+def _place(path: Path, standing: Standing | None) -> Place:
+    """The place of the object at this path, as the canonical form finds it."""
+    place = Place.RESOURCE
+    if standing is not None and path[:1] == ("properties",) and any(map(people_name_properties, standing(()))):
+        return Place.PEOPLES
+    for index, step in enumerate(path):
+        place = place.below(step.lower()) if isinstance(step, str) else place.element()
+        if place is Place.INSIDE and standing is not None:
+            # On each side that has it: nobody makes a resource of their own object by giving it an id.
+            objects = standing(path[: index + 1])
+            if objects and all(isinstance(item, dict) and place.holding(item).is_arms for item in objects):
+                place = Place.RESOURCE
+    return place
+
+
 def diff(before: Json, after: Json, rules: PathRules | None = None) -> tuple[Change, ...]:
     """The differences of two canonical bodies, sorted by path; by default only ARM's own names are known as platform."""
-    comparing = _Comparing(rules or PathRules())
+    comparing = _Comparing(rules or PathRules(), Standing(before, after))
     comparing.values((), before, after)
     return tuple(sorted(comparing.changes, key=lambda change: path_order(change.path)))
 
@@ -102,8 +121,9 @@ Emit = Callable[[Path, Json, ChangeClass, str | None], None]
 class _Comparing:
     """One walk over two bodies."""
 
-    def __init__(self, rules: PathRules) -> None:
+    def __init__(self, rules: PathRules, standing: Standing) -> None:
         self._rules = rules
+        self._standing = standing
         self.changes: list[Change] = []
 
     def values(self, path: Path, before: Json, after: Json) -> None:
@@ -151,11 +171,14 @@ class _Comparing:
             self.values((*path, index), old, new)
 
     def _replaced(self, path: Path, before: Json, after: Json) -> None:
-        kind, rule = self._rules.classify(path)
+        kind, rule = self._classify(path)
         for leaf in (*_leaves(path, before), *_leaves(path, after)):
             if kind is ChangeClass.PLATFORM:  # a watched part of what is replaced makes all of it count
-                kind, rule = self._rules.classify(leaf)
+                kind, rule = self._classify(leaf)
         self.changes.append(Change(path, before, after, kind, rule))
+
+    def _classify(self, path: Path) -> tuple[ChangeClass, str | None]:
+        return self._rules.classify(path, self._standing)
 
     def _appeared(self, path: Path, value: Json, kind: ChangeClass, rule: str | None) -> None:
         self.changes.append(Change(path, MISSING, value, kind, rule))
@@ -169,7 +192,7 @@ class _Comparing:
             for step, item in element_steps(_list_name(path), value):
                 self._one_side((*path, step), item, emit)
             return
-        kind, rule = self._rules.classify(path)
+        kind, rule = self._classify(path)
         own_part = self._of_class(kind, path, value, emit)
         if own_part != {} or exists_when_empty(path[-1]):
             emit(path, own_part, kind, rule)
@@ -184,7 +207,7 @@ class _Comparing:
         own_part = {}
         for key, item in value.items():
             below = (*path, key)
-            if self._rules.classify(below)[0] is not kind and not _is_identity(path, key):
+            if self._classify(below)[0] is not kind and not _is_identity(path, key):
                 self._one_side(below, item, emit)
                 continue
             own_item = self._of_class(kind, below, item, emit)

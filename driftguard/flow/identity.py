@@ -3,22 +3,33 @@
 Rules:
 - A list has an identity where every element is an object with the same identity property, and the values are unique
   without regard to case. The first such property of `IDENTITY_PROPERTIES` is taken.
-- A list whose order means something has none, whatever its elements hold.
+- A list whose order means something has none, whatever its elements hold. It is known by its name and, where the name
+  is a common one, by a property that elements of no other list of that name have: one element that has it is enough.
 - Elements of a list without an identity are told apart by index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from driftguard.flow.path import Element, Step
+from driftguard.flow.path import Element, Path, Step
 
 IDENTITY_PROPERTIES = ("name", "id", "key", "lun", "locationName", "objectId", "category", "ipv4Address", "ipv6Address")
 
-# Documented as processed in the order given: URL path maps of Application Gateway, init containers of container groups
-# and Container Apps.
-_ORDERED_LISTS = frozenset({"pathrules", "initcontainers"})
+# Lists that are documented as processed in the order given, and the property that marks their elements (empty: the name
+# is enough). All in lower case.
+_ORDERED_LISTS: Mapping[str, str] = {
+    "pathrules": "",  # URL path maps of Application Gateway
+    "initcontainers": "",  # container groups, Container Apps
+    "customize": "",  # Microsoft.VirtualMachineImages/imageTemplates: how the image is made, step by step
+    "invmvalidations": "",  # the same: what checks the image
+    "steps": "",  # Microsoft.Chaos/experiments, and steps of anything else
+    "branches": "",  # the branches of such a step
+    "actions": "selectorid",  # the actions of such a branch
+    "profiles": "capacity",  # Microsoft.Insights/autoscaleSettings: of those that apply now, the first is used
+    "rules": "nextstepifmatched",  # Microsoft.Network/virtualHubs/routeMaps
+}
 
 
 def identity_of(element: dict[str, Any], key: str) -> str | None:
@@ -42,8 +53,15 @@ def has_identity(items: list[Any], key: str) -> bool:
 
 def identity_keys(name: str, *lists: list[Any]) -> Iterator[str]:
     """The identity properties, best first, that tell the elements of each list apart; `name` is the lists' property."""
-    if name.lower() not in _ORDERED_LISTS:
+    if not _is_ordered(name, *lists):
         yield from (key for key in IDENTITY_PROPERTIES if all(has_identity(items, key) for items in lists))
+
+
+def _is_ordered(name: str, *lists: list[Any]) -> bool:
+    mark = _ORDERED_LISTS.get(name.lower())
+    if not mark:
+        return mark == ""
+    return any(key.lower() == mark for items in lists for item in items if type(item) is dict for key in item)
 
 
 def identity_key(name: str, *lists: list[Any]) -> str | None:
@@ -56,3 +74,38 @@ def element_steps(name: str, items: list[Any]) -> Iterator[tuple[Step, Any]]:
     key = identity_key(name, items) if items else None
     for index, item in enumerate(items):
         yield (index if key is None else Element(key, str(item[key]))), item
+
+
+class Standing:
+    """Finds what stands at a path in one or more bodies; each list is looked through once."""
+
+    def __init__(self, *bodies: Any) -> None:
+        self._bodies = bodies
+        self._elements: dict[tuple[int, str], dict[str, Any]] = {}
+
+    def __call__(self, path: Path) -> list[Any]:
+        """What stands there, once for each body that has the path."""
+        found = list(self._bodies)
+        for step in path:
+            found = [inner for value in found for inner in self._inner(value, step)]
+        return found
+
+    def _inner(self, value: Any, step: Step) -> list[Any]:
+        if isinstance(step, str):
+            return [value[step]] if isinstance(value, dict) and step in value else []
+        if not isinstance(value, list):
+            return []
+        if isinstance(step, int):
+            return [value[step]] if step < len(value) else []
+        elements = self._by_identity(value, step.key)
+        return [elements[step.value.lower()]] if step.value.lower() in elements else []
+
+    def _by_identity(self, items: list[Any], key: str) -> dict[str, Any]:
+        known = (id(items), key)  # the bodies are held, so no other list can take the place of one
+        if known not in self._elements:
+            self._elements[known] = {
+                value.lower(): item
+                for item in items
+                if type(item) is dict and (value := identity_of(item, key)) is not None
+            }
+        return self._elements[known]

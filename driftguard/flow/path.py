@@ -7,6 +7,7 @@ Rules:
 - A pattern matches the path that it names and everything below it. Names and identities compare without regard to case.
 - `*` is one property, `[*]` one list element, `**` any number of steps, none included.
 - Where several patterns of a set match, the one given first wins.
+- With the element itself at hand, `[key=value]` matches it by that property alone, whatever else stands in the list.
 
 Source: names in ARM are case-insensitive (github Azure/azure-resource-manager-rpc, common-api-details.md).
 """
@@ -14,8 +15,9 @@ Source: names in ARM are case-insensitive (github Azure/azure-resource-manager-r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from driftguard.errors import CannotTell
 
@@ -171,10 +173,11 @@ class PathPattern:
 class _Node:
     """One position in the tree of all patterns of a set."""
 
-    __slots__ = ("any_depth", "any_element", "any_name", "literal", "loops", "rank", "tag")
+    __slots__ = ("any_depth", "any_element", "any_name", "identities", "literal", "loops", "rank", "tag")
 
     def __init__(self) -> None:
         self.literal: dict[Step, _Node] = {}
+        self.identities: set[str] = set()  # the keys of the elements in `literal`
         self.any_name: _Node | None = None
         self.any_element: _Node | None = None
         self.any_depth: _Node | None = None
@@ -194,7 +197,10 @@ class _Node:
                 self.any_depth = _Node()
                 self.any_depth.loops = True
             return self.any_depth
-        return self.literal.setdefault(_folded(step), _Node())
+        folded = _folded(step)
+        if isinstance(folded, Element):
+            self.identities.add(folded.key)
+        return self.literal.setdefault(folded, _Node())
 
     def successors(self, step: Step) -> Iterator[_Node]:
         if self.loops:
@@ -205,8 +211,16 @@ class _Node:
         if wild is not None:
             yield wild
 
+    def successors_by_content(self, item: dict[str, Any]) -> Iterator[_Node]:
+        """The nodes of the elements that this one is, by any property that a pattern names."""
+        for key, values in _told(item, self.identities).items():
+            for value in values:
+                if (exact := self.literal.get(Element(key, value))) is not None:
+                    yield exact
+
 
 Position = tuple[_Node, ...]
+ContentsAt = Callable[[Path], Iterable[Any]]  # what stands at a path, in each body that has it
 
 
 class PatternSet:
@@ -227,11 +241,17 @@ class PatternSet:
     def __bool__(self) -> bool:
         return len(self._start) > 1 or bool(self._root.literal or self._root.any_name or self._root.any_element)
 
-    def find(self, path: Path) -> str | None:
-        """The tag of the first given pattern that matches the path, or None."""
+    def find(self, path: Path, contents_at: ContentsAt | None = None) -> str | None:
+        """The tag of the first given pattern that matches the path, or None.
+
+        `contents_at` gives what stands at a path, so that list elements are matched by what they hold as well.
+        """
         position, best = self._start, None
-        for step in path:
-            position = self.advance(position, step)
+        for index, step in enumerate(path):
+            if isinstance(step, str) or contents_at is None or not any(node.identities for node in position):
+                position = self.advance(position, step)
+            else:
+                position = self.advance_to(position, step, contents_at(path[: index + 1]))
             if not position:
                 break
             found = min((node for node in position if node.rank >= 0), key=lambda node: node.rank, default=None)
@@ -247,9 +267,49 @@ class PatternSet:
         """Where the walk is after one more step; empty where no pattern can match any more."""
         return _with_any_depth([after for node in position for after in node.successors(step)])
 
+    def advance_to(self, position: Position, step: int | Element, items: Iterable[Any]) -> Position:
+        """Where the walk is after stepping to a list element; `items` are that element, once for each body walked."""
+        after = [after for node in position for after in node.successors(step)]
+        for item in items:
+            if isinstance(item, dict):
+                after += [after for node in position if node.identities for after in node.successors_by_content(item)]
+        return _with_any_depth(after)
+
+    def advance_to_each(self, position: Position, items: list[Any]) -> list[Position]:
+        """Where the walk is after stepping to each element of a list, for rules that may match too much but never too little.
+
+        An element is the one that `[key=value]` names where it says so itself, where it does not say, and where no element
+        of the list says so: the named one may have been renamed. Each is also the one at its index.
+        """
+        named = [(step, node) for at in position for step, node in at.literal.items() if isinstance(step, Element)]
+        told = [_told(item, {step.key for step, _ in named}) for item in items]
+        there = {(key, value) for members in told for key, values in members.items() for value in values}
+        return [
+            _with_any_depth(
+                [after for node in position for after in node.successors(index)]
+                + [node for step, node in named if _may_be(step, members, there)]
+            )
+            for index, members in enumerate(told)
+        ]
+
     def hit(self, position: Position) -> bool:
         """Whether a pattern matches exactly here; everything below matches with it."""
         return any(node.rank >= 0 for node in position)
+
+
+def _told(item: Any, keys: set[str]) -> dict[str, set[str]]:
+    """The values in lower case of those properties of a list element, whatever the letter case of their names."""
+    members: dict[str, set[str]] = {}
+    if keys and isinstance(item, dict):
+        for key, value in item.items():
+            if key.lower() in keys and isinstance(value, str | int):
+                members.setdefault(key.lower(), set()).add(str(value).lower())
+    return members
+
+
+def _may_be(step: Element, members: dict[str, set[str]], there: set[tuple[str, str]]) -> bool:
+    own = members.get(step.key)
+    return not own or step.value in own or (step.key, step.value) not in there
 
 
 def _with_any_depth(nodes: list[_Node]) -> Position:

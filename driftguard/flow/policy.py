@@ -214,6 +214,10 @@ class Policy:
         given = (self.rules[index].severity for index in self._applying(ref, today))
         return max((severity for severity in given if severity), key=_RANK.__getitem__, default=Severity.NORMAL)
 
+    def rule(self, name: str, ref: ResourceRef, today: date) -> Rule | None:
+        """The rule of that name that applies to the resource on a day; None for what no rule of the policy is called."""
+        return next((self.rules[i] for i in self._applying(ref, today) if self.rules[i].name == name), None)
+
     def unread(self, resource_type: str) -> tuple[str, ...]:
         """What is not part of the type's body, and so is not read unless it is recorded by its own id."""
         unread = self.unread_settings

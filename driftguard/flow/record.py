@@ -7,7 +7,8 @@ Rules:
 - A resource keeps its old snapshot, and is *held* by a new halt, where an overwrite left the manual change in place or
   where somebody else wrote between clearance and record. Where a kept change was reverted, the kept state becomes the
   snapshot: the difference stays visible until a person decides on it (the old one would call the reverted state good).
-- A recorded resource that is gone after the run is *retired*, unless somebody else deleted it: then it is held.
+- A recorded resource that is gone after the run is *retired* where the run is known to have deleted it, or its deletion
+  was kept. It waits while a log may still tell; otherwise somebody else deleted it, or nobody knows: it is held.
 - A secret is never part of a snapshot: bodies are sealed first.
 """
 
@@ -224,7 +225,8 @@ class Traces:
 
     `decided_badly`: an overwrite left the manual change in place, or what was waived is still unreadable. `reverted`: a
     kept change is no longer there. `foreign_write`: somebody else wrote between clearance and record. `named`: this run
-    named the resource.
+    named the resource. `own_deletion`: the run deleted it, or its deletion was kept. `log_complete`: a source has told
+    everything up to the reading.
     """
 
     found: bool
@@ -235,6 +237,8 @@ class Traces:
     foreign_write: bool = False
     decided_badly: bool = False
     reverted: bool = False
+    own_deletion: bool = False
+    log_complete: bool = False
 
 
 def fate_of(traces: Traces) -> Fate:
@@ -248,5 +252,13 @@ def fate_of(traces: Traces) -> Fate:
     if traces.decided_badly or (traces.foreign_write and traces.recorded):
         return Fate.HELD
     if traces.gone:
-        return Fate.RETIRED if traces.recorded else Fate.PENDING
+        return _fate_of_gone(traces)
     return Fate.RECORDED if traces.named else Fate.UNTOUCHED
+
+
+def _fate_of_gone(traces: Traces) -> Fate:
+    if not traces.recorded:
+        return Fate.PENDING  # named, and not there (yet)
+    if traces.own_deletion:
+        return Fate.RETIRED
+    return Fate.HELD if traces.log_complete else Fate.PENDING

@@ -13,7 +13,7 @@ Source of the id's form: github Azure/azure-resource-manager-rpc v1.0/common-api
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from driftguard.errors import OtherScope, WrongUse
@@ -141,6 +141,22 @@ def _malformed(text: str) -> WrongUse:
 def _shown(text: str) -> str:
     """The text as it may be printed: short, and without control characters."""
     return repr(text if len(text) <= 160 else text[:160] + "…")
+
+
+def with_parents(refs: Iterable[ResourceRef]) -> list[ResourceRef]:
+    """The refs, and what stands above each up to its resource group: parents' writes and deletions reach what lies below."""
+    found: dict[str, ResourceRef] = {}
+    for ref in refs:
+        found[ref.key] = ref
+        segments = ref.id.split("/")[1:]
+        while len(segments) > 4:
+            segments = segments[:-2]
+            if len(segments) >= 2 and segments[-2].lower() == "providers":
+                segments = segments[:-2]
+            if segments and "/" + "/".join(segments).lower() not in found:
+                above = parse_ref("/" + "/".join(segments), kind=ref.kind, cloud=ref.cloud, tenant=ref.tenant)
+                found[above.key] = above
+    return list(found.values())
 
 
 KINDS: dict[str, Callable[[str, str, str], ResourceRef]] = {"arm": _parse_arm}

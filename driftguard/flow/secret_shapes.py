@@ -3,6 +3,8 @@
 Rules:
 - A name is judged without regard to case, `_`, `-`, `.` and blanks: `admin_password` is `adminPassword`.
 - A name that only points to a secret (`secretName`, `keyVaultUri`, `passwordSecretRef`) is none; nor is a public key's.
+- Under `credential` and `credentials` anything may be a secret but what points to a thing: resource ids, and what is called
+  an id, a name, a type or an address.
 - A value of a known credential shape is a secret whatever its property is called.
 - When in doubt it is a secret: sealing too much costs readability, sealing too little leaks.
 
@@ -12,6 +14,7 @@ keys, shared access signatures, Azure's identifiable keys, JSON web tokens, PEM,
 
 from __future__ import annotations
 
+import binascii
 import re
 from functools import lru_cache
 
@@ -22,6 +25,15 @@ _SECRET_NAMES = frozenset(
         "pass",
         "passwd",
         "passwordhash",
+        "passcode",
+        "passkey",
+        "psk",
+        "pat",
+        "snmpcommunity",
+        "communitystring",
+        "bearerauth",
+        "cookie",
+        "setcookie",
         "secret",
         "secrettext",
         "securevalue",
@@ -55,8 +67,9 @@ _SECRET_ENDINGS = re.compile(
     r"|(?:db|database|sql|user|admin|root|login|smtp|mail|redis|api|app|auth|service|pg)(?:pass|pw)"
     r"|(?:access|account|shared|storage|storagecontainer|primary|secondary|master|api|auth|authorization|activation"
     r"|functions?|host|private|symmetric|workspace|admin|query|hmac|subscription|security|decryption|validation"
-    r"|registration|license|service|sharedaccess|webhook)key[12s]?)$"
+    r"|registration|license|service|sharedaccess|webhook|instrumentation|signing|session|client)key[12s]?)$"
 )
+_POINTER_ENDINGS = re.compile(r"(?:id|ids|identifier|name|type|uri|url|reference|ref)$")
 _NOISE = re.compile(r"[_\-. ]")
 
 
@@ -67,8 +80,23 @@ def is_secret_name(name: str) -> bool:
     return squashed in _SECRET_NAMES or squashed.endswith("secret") or _SECRET_ENDINGS.search(squashed) is not None
 
 
+@lru_cache(maxsize=8192)
+def is_credential_name(name: str) -> bool:
+    """Whether what stands under a property of this name is a credential, or what belongs to one."""
+    return _NOISE.sub("", name).lower().endswith(("credential", "credentials"))
+
+
+@lru_cache(maxsize=8192)
+def is_pointer_name(name: str) -> bool:
+    """Whether a property of this name inside a credential says which one it is, and is not the credential itself."""
+    return _POINTER_ENDINGS.search(_NOISE.sub("", name).lower()) is not None
+
+
 # Repetitions are bounded or stop at a fixed character: a long hostile text costs linear time.
-_WORDS = r"(?:secret|password|passwd|pwd|passphrase|token|accountkey|accesskey|apikey|account-key)"
+_WORDS = (
+    r"(?:secret|passw(?:or)?d|passphrase|passcode|pwd|token|credentials?"
+    r"|(?:account|access|api|shared|private|secret|signing|encryption)[-_]?key)"
+)
 _ASSIGNMENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (needle, re.compile(shape, re.IGNORECASE))
     for needle, shape in (
@@ -77,11 +105,13 @@ _ASSIGNMENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         # shared access signatures, function keys and access tokens in a URL
         ("=", r"(?:^|[?&;])(?:sig|code|access_token|api[-_]?key|subscription-key)=[^&\s]"),
         # in JSON, YAML and PowerShell inside a text, and as an argument
-        (":", _WORDS + r"[\"']?\s*:\s*[\"']?[^\s\"'/]"),
+        (":", _WORDS + r"\\{0,3}[\"']?\s*:(?!//)\s*\\{0,3}[\"']?[^\s\"'\\]"),
         ("-", r"(?:^|\s)--?[a-z-]{0,40}" + _WORDS + r"\s+\S"),
+        # the clients whose short option for the password is -p or -P
+        (" -", r"\b(?:mysql(?:dump|admin|import)?|mariadb|sshpass|sqlcmd|bcp)\s(?:[^\n]{0,200}\s)?-p\s?[^\s-]"),
         (" ", r"bearer\s+[a-z0-9._~+/-]{16}"),
-        # user and password, or a token for a user, in a URL
-        ("@", r"://(?:[^/\s:@]*:[^/\s@]+|[^/\s:@]{20,100})@"),
+        # user and password, or a token for a user, in a URL; a password may hold a slash, which a port does not start
+        ("@", r"://(?:[^/\s:@\"]*:(?!//|[0-9]{1,5}/)[^\s@]{1,256}+|[^/\s:@]{20,100})@"),
     )
 )
 _SHORTEST_ASSIGNMENT = 6  # characters: `pwd=a;`
@@ -107,6 +137,7 @@ _TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _SHORTEST_TOKEN = 15  # characters: `xoxb-` and ten more
+_BASIC = re.compile(r"\bbasic\s+([a-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
 
 
 def is_secret_value(text: str) -> bool:
@@ -114,7 +145,7 @@ def is_secret_value(text: str) -> bool:
     length = len(text)
     if length < _SHORTEST_ASSIGNMENT:
         return False
-    if ("=" in text or ":" in text or " " in text) and _fits(text, _ASSIGNMENTS):
+    if ("=" in text or ":" in text or " " in text) and (_fits(text, _ASSIGNMENTS) or _has_basic_credential(text)):
         return True
     return length >= _SHORTEST_TOKEN and _fits(text, _TOKENS)
 
@@ -124,3 +155,15 @@ def _fits(text: str, shapes: tuple[tuple[str, re.Pattern[str]], ...]) -> bool:
         if needle in text and shape.search(text) is not None:
             return True
     return False
+
+
+def _has_basic_credential(text: str) -> bool:
+    """Whether the text has `Basic` and a user and password in base64, as in a header."""
+    return ("asic" in text or "ASIC" in text) and any(_is_user_and_password(match[1]) for match in _BASIC.finditer(text))
+
+
+def _is_user_and_password(encoded: str) -> bool:
+    digits = encoded.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(digits) % 4 == 1:  # no number of bytes has so many digits
+        digits = digits[:-1]
+    return b":" in binascii.a2b_base64(digits + "=" * (-len(digits) % 4))

@@ -3,7 +3,11 @@
 Rules:
 - A secret is known by its property's name, by the shape of its value (secret_shapes.py), or by a path of the policy.
 - All leaves below a secret property are sealed one by one; null and the empty string stay: they hold no secret.
-- A `value` beside a `name` that is a secret's name is a secret: environment variables, parameters, headers.
+- Below `credential` and `credentials` texts and numbers are sealed, but not what only says which credential it is.
+- A `value` beside a `name` that is a secret's name, or a `type` or flag that says so, is a secret: environment variables,
+  parameters, headers. Letter case means nothing there.
+- A rule of the policy that names a list element by `[key=value]` finds it by that property alone, also where the list has no
+  identity; an element that lacks the property may be it, and where no element has the value each of them may.
 - App settings and connection strings of Microsoft.Web are secrets, whatever they are called.
 - A string that already looks like a mark is sealed too: nobody can hide a change by writing a mark as a value.
 - A mark replaces the whole value, so that neither a character nor the length of it remains.
@@ -15,13 +19,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TypeGuard
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Final, Literal, TypeGuard
 
-from driftguard.flow.identity import element_steps, identity_key, identity_of
+from driftguard.flow.identity import identity_key, identity_of
 from driftguard.flow.path import MAX_DEPTH, Element, PatternSet, Position, Step, TooDeep
 from driftguard.flow.ports import Sealer
 from driftguard.flow.reading import Json
-from driftguard.flow.secret_shapes import is_secret_name, is_secret_value
+from driftguard.flow.secret_shapes import is_credential_name, is_pointer_name, is_secret_name, is_secret_value
 
 _MARK = re.compile(r"secret:([^:\s]{1,128}):[0-9a-f]{32}")
 _NO_RULES = PatternSet()
@@ -30,8 +36,24 @@ _NO_RULES = PatternSet()
 _SETTINGS = frozenset({"appsettings", "connectionstrings", "functionappsettings", "publishingcredentials"})
 # Names of lists of named values, all of them secrets: those settings, and the secrets of container apps.
 _NAMED_SECRETS = _SETTINGS | {"secrets"}
-_VALUES = frozenset({"value", "defaultvalue", "connectionstring"})
+_VALUES = frozenset({"value", "values", "defaultvalue", "allowedvalues", "connectionstring"})
+_NAMES = frozenset({"name", "key", "displayname"})
+_FLAGS = frozenset({"secret", "issecret", "isencrypted"})
 _SECURE_TYPES = frozenset({"securestring", "secureobject"})
+_RESOURCE_IDS = ("/subscriptions/", "/providers/")
+
+
+class Secrecy(Enum):
+    """What is sealed from here on down: what looks like a secret, what a credential holds, or every leaf."""
+
+    BY_LOOK = auto()
+    CREDENTIAL = auto()
+    ALL = auto()
+
+
+_BY_LOOK, _CREDENTIAL, _ALL = Secrecy.BY_LOOK, Secrecy.CREDENTIAL, Secrecy.ALL  # looked up for every leaf
+_STRICTNESS = tuple(Secrecy)
+_VALUE: Final = "value"
 
 
 def is_mark(value: Json) -> TypeGuard[str]:
@@ -59,73 +81,108 @@ def seal(
     if isinstance(body, dict) and _is_settings(body, type_):
         body = dict(body)
         settings = {key: body.pop(key) for key in list(body) if key.lower() == "properties"}
-        sealed = {key: sealing.value(value, key, (), True, 1) for key, value in settings.items()}
-        return {**sealing.value(body, "", rules, False, 0), **sealed}
-    return sealing.value(body, "", rules, False, 0)
+        sealed = {key: sealing.value(value, key, (), _ALL, 1) for key, value in settings.items()}
+        return {**sealing.value(body, "", rules, _BY_LOOK, 0), **sealed}
+    return sealing.value(body, "", rules, _BY_LOOK, 0)
 
 
 class _Sealing:
-    """One walk over one body. `secret`: all leaves from here on are secrets; `rules`: where `redact` stands."""
+    """One walk over one body. `secrecy`: what is sealed from here on; `rules`: where `redact` stands."""
 
     def __init__(self, sealer: Sealer, redact: PatternSet, key_id: str | None) -> None:
         self._sealer = sealer
         self._redact = redact
         self._key_id = key_id
 
-    def value(self, value: Json, name: str, rules: Position, secret: bool, depth: int) -> Json:
+    def value(self, value: Json, name: str, rules: Position, secrecy: Secrecy, depth: int) -> Json:
         if isinstance(value, str):
-            return self._text(value, name, secret)
+            return self._text(value, name, secrecy)
         if depth > MAX_DEPTH:
             raise TooDeep
         if isinstance(value, dict):
-            return self._object(value, rules, secret or name.lower() in _SETTINGS, depth, False)
+            return self._object(value, rules, _ALL if name.lower() in _SETTINGS else secrecy, depth, False)
         if isinstance(value, list):
-            return self._list(value, name, rules, secret, depth)
-        return self._mark(name, _spelling(value)) if secret and value is not None else value
+            return self._list(value, name, rules, secrecy, depth)
+        if value is None or secrecy is _BY_LOOK:
+            return value
+        return self._mark(name, _spelling(value)) if secrecy is _ALL or _is_in_credential(value, name) else value
 
-    def _text(self, text: str, name: str, secret: bool) -> str:
-        if text and (secret or is_secret_value(text) or is_mark(text)):
+    def _text(self, text: str, name: str, secrecy: Secrecy) -> str:
+        if not text:
+            return text
+        if secrecy is _ALL or is_secret_value(text) or is_mark(text):
             return self._mark(name, text)
-        return text
+        return self._mark(name, text) if secrecy is _CREDENTIAL and _is_in_credential(text, name) else text
 
     def _object(
-        self, value: dict[str, Json], rules: Position, secret: bool, depth: int, setting: bool
+        self, value: dict[str, Json], rules: Position, secrecy: Secrecy, depth: int, setting: bool
     ) -> dict[str, Json]:
-        secret_value = setting or _names_a_secret(value)
         sealed = {}
         for key, item in value.items():
             after = self._redact.advance(rules, key) if rules else ()
-            here = secret or is_secret_name(key) or (secret_value and key.lower() in _VALUES)
-            here = here or (after != () and self._redact.hit(after))
+            here, told = secrecy, _by_name(key)
+            if rules and self._is_hit(after):
+                here = _ALL
+            elif told is not _BY_LOOK:
+                here = _stricter(secrecy, told if told is not _VALUE else _of_value(value, setting))
             sealed[key] = self.value(item, key, after, here, depth + 1)
         return sealed
 
-    def _list(self, items: list[Json], name: str, rules: Position, secret: bool, depth: int) -> list[Json]:
+    def _list(self, items: list[Json], name: str, rules: Position, secrecy: Secrecy, depth: int) -> list[Json]:
         setting = name.lower() in _NAMED_SECRETS
         sealed = []
-        for step, item in element_steps(name, items) if rules else enumerate(items):
-            after = self._redact.advance(rules, step) if rules else ()
-            here = secret or (after != () and self._redact.hit(after))
+        each = self._redact.advance_to_each(rules, items) if rules else [()] * len(items)
+        for item, after in zip(items, each, strict=True):
+            here = _ALL if self._is_hit(after) else secrecy
             if isinstance(item, dict) and setting:
                 sealed.append(self._object(item, after, here, depth + 1, True))
             else:
                 sealed.append(self.value(item, name, after, here, depth + 1))
         return sealed
 
+    def _is_hit(self, rules: Position) -> bool:
+        return rules != () and self._redact.hit(rules)
+
     def _mark(self, name: str, text: str) -> str:
         return self._sealer.mark(name, text, self._key_id)
 
 
-def _names_a_secret(value: dict[str, Json]) -> bool:
-    """Whether the object is a named value whose name or type says that the value is a secret."""
-    if "value" not in value:
+@lru_cache(maxsize=8192)
+def _by_name(key: str) -> Secrecy | Literal["value"]:
+    """What a property's name says of what stands under it; `value`: what its neighbours say."""
+    if is_secret_name(key):
+        return _ALL
+    if key.lower() in _VALUES:
+        return _VALUE
+    return _CREDENTIAL if is_credential_name(key) else _BY_LOOK
+
+
+def _stricter(one: Secrecy, other: Secrecy) -> Secrecy:
+    return max(one, other, key=_STRICTNESS.index)
+
+
+def _of_value(value: dict[str, Json], setting: bool) -> Secrecy:
+    return _ALL if setting or _names_a_secret(value) else _BY_LOOK
+
+
+def _is_in_credential(value: Json, name: str) -> bool:
+    """Whether a leaf below a credential can be the secret of it: not what points to something, and no truth value."""
+    if isinstance(value, bool) or is_pointer_name(name):
         return False
-    name, type_ = value.get("name", value.get("key")), value.get("type")
-    return (
-        value.get("secret") is True
-        or (isinstance(name, str) and is_secret_name(name))
-        or (isinstance(type_, str) and type_.lower() in _SECURE_TYPES)
-    )
+    return not (isinstance(value, str) and value.lower().startswith(_RESOURCE_IDS))
+
+
+def _names_a_secret(value: dict[str, Json]) -> bool:
+    """Whether the name, type or flag of a named value says that the value is a secret."""
+    return any(_says_secret(key.lower(), item) for key, item in value.items())
+
+
+def _says_secret(member: str, item: Json) -> bool:
+    if isinstance(item, str):
+        if member in _NAMES:
+            return is_secret_name(item) or is_credential_name(item)
+        return member == "type" and item.lower() in _SECURE_TYPES
+    return item is True and member in _FLAGS
 
 
 def _is_settings(body: dict[str, Json], type_: str) -> bool:

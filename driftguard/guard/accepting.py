@@ -26,6 +26,7 @@ from driftguard.flow.moment import to_text
 from driftguard.flow.patch import apply
 from driftguard.flow.path import Path
 from driftguard.flow.policy import Policy
+from driftguard.flow.presence import holds_all, holds_any
 from driftguard.flow.reading import Json
 from driftguard.flow.record import Baseline, Entry, Fate, Provenance, Snapshot, Traces, fate_of
 from driftguard.flow.review import UNREAD
@@ -36,6 +37,7 @@ from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow
 from driftguard.guard.work import Work
 
+_CHANGED = (FindingKind.MOVED, FindingKind.MOVED_BY_JOB)
 _GOOD = (
     FindingKind.UNCHANGED,
     FindingKind.TOUCHED,
@@ -80,6 +82,8 @@ def judge_fate(
     policy: Policy,
     proven: bool,
     author: Attribution | None = None,
+    own_deletion: bool = False,
+    log_complete: bool = False,
 ) -> Taken:
     """What a record does with one resource, given what the halt under which the run was cleared says of it.
 
@@ -89,19 +93,24 @@ def judge_fate(
     of_halt = next((one for one in held.findings if _is_about(one, found.ref.key)), None) if held else None
     decision = _decision_in_force(halt)
     still_unread = of_halt is not None and of_halt.kind in UNREAD and found.kind in UNREAD
-    overwritten_badly = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found)
-    reverted = of_halt is not None and decision is Decision.KEEP and _is_reverted(of_halt, found)
+    # It could not be read when the run was cleared: whether it was changed before that, nobody has seen or decided on.
+    unseen = of_halt is not None and of_halt.kind in UNREAD and bool(found.configuration) and not proven
+    body = _present_body(seen, observer)
+    overwritten_badly = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found, body)
+    reverted = of_halt is not None and decision is Decision.KEEP and _is_reverted(of_halt, found, body)
     survived = of_halt is not None and decision is Decision.KEEP and _is_exactly(of_halt, found)
+    kept_gone = of_halt is not None and decision is Decision.KEEP and of_halt.kind is FindingKind.GONE
     traces = Traces(
         found=found.kind in _GOOD,
         gone=found.kind is FindingKind.GONE,
         settled=found.kind is not FindingKind.IN_FLIGHT,
         named=named or survived,
         recorded=recorded,
-        # Somebody wrote, and yet nothing of the configuration differs: there is nothing to hold.
         foreign_write=foreign and (bool(found.configuration) or found.kind is FindingKind.GONE),
-        decided_badly=overwritten_badly or still_unread,
+        decided_badly=overwritten_badly or still_unread or unseen,
         reverted=reverted,
+        own_deletion=own_deletion or kept_gone,
+        log_complete=log_complete,
     )
     fate = fate_of(traces)
     # What was left in place is still the work of whoever made it.
@@ -111,7 +120,21 @@ def judge_fate(
     if fate is Fate.REVERTED and of_halt is not None and held is not None:
         reverted_one = replace(found, attribution=author)
         return _reverted(replace(seen, finding=reverted_one), _kept_state(of_halt, held, observer), of_halt, observer)
+    if foreign and fate in (Fate.RECORDED, Fate.UNTOUCHED) and not found.configuration:
+        # Nothing differs that could be held (or there was nothing before): it is told, on the ticket and by the exit code.
+        told = replace(found, kind=FindingKind.MOVED, attribution=author, detail=_WRITTEN_MEANWHILE)
+        return Taken(seen, fate, held=told, proven=proven)
     return Taken(seen, fate, proven=proven)
+
+
+_WRITTEN_MEANWHILE = "somebody else wrote it between clearance and record; nothing differs from what is recorded now"
+
+
+def _present_body(seen: Seen, observer: Observer) -> Json:
+    """The canonical body as it is now; of an unchanged resource that is the recorded one."""
+    ref = seen.finding.ref
+    live = seen.live or (observer.as_recorded(ref.key) if seen.finding.kind in _GOOD else None)
+    return canonical(live.body, ref.type) if live else {}
 
 
 def swap(
@@ -223,23 +246,21 @@ def _is_about(finding: Finding, key: str) -> bool:
     return finding.ref.key == key or key in {covered.lower() for covered in finding.covers}
 
 
-def _still_there(of_halt: Finding, now: Finding) -> bool:
-    """Whether a change that was to be overwritten is in place after the run."""
+def _still_there(of_halt: Finding, now: Finding, body: Json) -> bool:
+    """Whether a change that was to be overwritten is in place after the run, all of it or some."""
     if of_halt.kind is FindingKind.GONE:
         return now.kind is FindingKind.GONE
-    if of_halt.kind in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB):
-        present = [(change.path, change.after) for change in now.configuration]
-        return any((change.path, change.after) in present for change in of_halt.configuration)
+    if of_halt.kind in _CHANGED and now.kind in _GOOD:
+        return any(holds_any(change, body) for change in of_halt.configuration)
     return False
 
 
-def _is_reverted(of_halt: Finding, now: Finding) -> bool:
-    """Whether a change that was to be kept is no longer in place."""
+def _is_reverted(of_halt: Finding, now: Finding, body: Json) -> bool:
+    """Whether a change that was to be kept is no longer in place, all of it or some."""
     if of_halt.kind is FindingKind.GONE:
         return now.kind is not FindingKind.GONE
-    if of_halt.kind in (FindingKind.MOVED, FindingKind.MOVED_BY_JOB):
-        present = [(change.path, change.after) for change in now.configuration]
-        return any((change.path, change.after) not in present for change in of_halt.configuration)
+    if of_halt.kind in _CHANGED:
+        return not all(holds_all(change, body) for change in of_halt.configuration)
     return False
 
 

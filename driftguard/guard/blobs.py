@@ -3,6 +3,9 @@
 A baseline is a list of entries without bodies; the bodies lie in packs (one JSON text a line), and an entry says in which
 pack and line. So a check of ten thousand unchanged resources loads no body at all, and what a run did not name keeps its
 place in an older pack.
+
+A blob of a verb that may try again, or that decides on what it says, is named by its content: a lost try's blob is never
+taken for another's, and what no longer matches its name is damaged.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ from driftguard.flow.ports import Store
 from driftguard.flow.record import Baseline, Entry, Snapshot
 
 _LEVEL = 6
+_DIGITS = 12
+
+
+class Damaged(StoreUnavailable):
+    """A blob that a row names is lost, or is not what was written. The store itself answers."""
 
 
 def put_json(store: Store, key: str, value: Any) -> bool:
@@ -28,11 +36,11 @@ def put_json(store: Store, key: str, value: Any) -> bool:
 
 
 def get_json(store: Store, key: str) -> Any:
-    """The JSON value under the key. Raises StoreUnavailable where it is missing or damaged."""
+    """The JSON value under the key. Raises Damaged where it is missing or damaged."""
     try:
         return json.loads(_unpacked(store, key))
-    except ValueError as error:
-        raise _damaged(key) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(key) from error
 
 
 def put_named(store: Store, prefix: str, value: Any) -> str:
@@ -40,10 +48,21 @@ def put_named(store: Store, prefix: str, value: Any) -> str:
 
     For a verb that may try again: it never finds what an earlier try of its own had decided in the place of what it decides.
     """
-    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-    key = f"{prefix}-{digest[:12]}"
+    key = f"{prefix}-{_short_digest(value)}"
     put_json(store, key, value)
     return key
+
+
+def get_named(store: Store, key: str) -> Any:
+    """What `put_named` stored. Raises Damaged where it is missing, damaged, or not what its key says."""
+    value = get_json(store, key)
+    if not key.endswith(f"-{_short_digest(value)}"):
+        raise damaged(key)
+    return value
+
+
+def _short_digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def put_pack(store: Store, key: str, snapshots: Iterable[Snapshot]) -> None:
@@ -61,7 +80,7 @@ def load_baseline(store: Store, key: str) -> Baseline:
     try:
         return Baseline.from_dict(get_json(store, key))
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(key) from error
+        raise damaged(key) from error
 
 
 class Bodies:
@@ -72,24 +91,25 @@ class Bodies:
         self._packs: dict[str, list[bytes]] = {}
 
     def of(self, entry: Entry) -> Snapshot:
-        """The entry with its body. Raises StoreUnavailable where it is missing or damaged."""
+        """The entry with its body. Raises Damaged where it is missing or damaged."""
         if entry.pack not in self._packs:
             self._packs[entry.pack] = _unpacked(self._store, entry.pack).split(b"\n")
         try:
             return entry.with_body(json.loads(self._packs[entry.pack][entry.line]))
         except (IndexError, ValueError) as error:
-            raise _damaged(entry.pack) from error
+            raise damaged(entry.pack) from error
 
 
 def _unpacked(store: Store, key: str) -> bytes:
     data = store.read(key)
     if data is None:
-        raise StoreUnavailable(f"the store has lost {key}", "restore it from a backup; nothing was decided")
+        raise Damaged(f"the store has lost {key}", "restore it from a backup; nothing was decided")
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(key) from error
+        raise damaged(key) from error
 
 
-def _damaged(key: str) -> StoreUnavailable:
-    return StoreUnavailable(f"the store holds a damaged {key}", "restore it from a backup; nothing was decided")
+def damaged(key: str) -> Damaged:
+    """The error for a blob that is there and is not what was written."""
+    return Damaged(f"the store holds a damaged {key}", "restore it from a backup; nothing was decided")

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from driftguard.errors import Busy, NothingRecorded, WrongUse
+from driftguard.errors import Busy, NothingRecorded, OtherScope, WrongUse
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.policy import JobPolicy
 from driftguard.guard import halting, pending
@@ -31,7 +31,6 @@ def check(guard: Guard, ask: Ask) -> Answer:
     """Judge the job for a run. Raises NothingRecorded, Busy, BadConfiguration, StoreUnavailable, OtherScope."""
     policy = guard.policy()
     rules = policy.for_job(ask.job)
-    pending.catch_up(guard, ask.job, policy)
     looked: Looked | None = None
 
     def judge_and_commit() -> Answer:
@@ -45,9 +44,11 @@ def check(guard: Guard, ask: Ask) -> Answer:
                 return judge_and_commit()
         return Ruling(guard, work, ask, policy, rules, looked).commit()
 
-    answer = attempts(judge_and_commit)
-    deliver_after(guard, ask.job)
-    return answer
+    try:
+        pending.catch_up(guard, ask.job, policy, renewing=ask.run if ask.takes_lease else None)
+        return attempts(judge_and_commit)
+    finally:
+        deliver_after(guard, ask.job)  # also where this was refused: an earlier process may have died before it told
 
 
 def _require_ready(guard: Guard, work: Work, ask: Ask, rules: JobPolicy) -> JobRow:
@@ -77,12 +78,12 @@ def _require_ready(guard: Guard, work: Work, ask: Ask, rules: JobPolicy) -> JobR
 
 def _require_scope(guard: Guard, job: JobRow) -> None:
     if job.cloud != guard.cloud:
-        raise WrongUse(
+        raise OtherScope(
             f"the job {job.name} is recorded in the cloud {job.cloud!r}, the settings say {guard.cloud!r}",
             "set DRIFTGUARD_CLOUD to the job's cloud",
         )
     if guard.tenant and job.tenant and guard.tenant != job.tenant:
-        raise WrongUse(
+        raise OtherScope(
             f"the job {job.name} is recorded in the tenant {job.tenant}, the settings say {guard.tenant}",
             "set AZURE_TENANT_ID to the job's tenant",
         )

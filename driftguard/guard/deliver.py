@@ -5,6 +5,7 @@ Rules:
 - Sent and then killed before it was written down: it is sent again, and the target keeps one note (the port's promise).
 - One target that fails holds up no other; per halt and target the order is kept.
 - A failure is written down with its reason and tried again later; nothing is dropped.
+- Evidence that is lost or damaged is such a failure: what does not match the halt's digest is sent to nobody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from driftguard.flow.ports import Note, Put, Row
 from driftguard.flow.ticket import Delivery, wait_after
 from driftguard.guard import index
 from driftguard.guard.context import Guard
-from driftguard.guard.halting import load_evidence
+from driftguard.guard.halting import earlier_of, load_evidence
 from driftguard.guard.rows import OUTBOX
 from driftguard.guard.work import Work
 
@@ -125,7 +126,7 @@ def _note(guard: Guard, job: str, row: Row) -> Note:
         "in_use": {"run": halt.in_use["run"]} if halt.in_use else None,
         "closed_at": halt.closed_at,
         "closed_because": halt.closed_because,
-        "earlier": halt.earlier,
+        "earlier": earlier_of(guard, halt),
     }
     return Note(
         halt=halt.id,

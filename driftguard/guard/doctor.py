@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 
-from driftguard.errors import DriftGuardError
+from driftguard.errors import DriftGuardError, NotFound, OtherScope
+from driftguard.flow.policy import Policy
 from driftguard.guard import index
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.scan import rebuild_indexes
 from driftguard.guard.verify import verify_store
 from driftguard.guard.work import Work
+
+_NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,28 @@ class Symptom:
 
 
 def examine(guard: Guard) -> list[Symptom]:
-    """Look at policy, store, ledgers, lists, notes and ARM."""
+    """Look at policy, store, key, ledgers, lists, notes and ARM; one that is not in order hides none of the others.
+
+    The guard's store and sealer may raise at their first use.
+    """
+    policy = _look("policy", lambda: _policy(guard))
+    store = _look("store", lambda: _store(guard))
+    if not store.ok:
+        return [policy, store, _look("ARM", lambda: _sign_in(guard))]
     return [
-        _look("policy", lambda: _policy(guard)),
-        _look("store", lambda: f"{guard.where.get('store', '')}: {len(index.jobs(guard.store))} jobs"),
+        policy,
+        store,
         _look("secret key", lambda: f"key {guard.sealer.key_id}"),
         _look("ledgers", lambda: _ledgers(guard)),
         _look("lists across jobs", lambda: _lists(guard)),
         _look("notes", lambda: _notes(guard)),
-        *(_look(f"ARM, {name}", lambda name=name: _arm(guard, name)) for name in index.jobs(guard.store)),  # type: ignore[misc]  # reason: mypy cannot type a default of a lambda
+        *_arm(guard),
     ]
+
+
+def examine_policy(policy: Callable[[], Policy], today: date, trouble: DriftGuardError) -> list[Symptom]:
+    """Where the settings are so wrong that there is no guard: the policy, and what is wrong."""
+    return [_look("policy", lambda: _told_policy(policy(), today)), Symptom("settings", False, str(trouble))]
 
 
 def _look(name: str, look: Callable[[], str]) -> Symptom:
@@ -44,9 +62,16 @@ def _look(name: str, look: Callable[[], str]) -> Symptom:
 
 
 def _policy(guard: Guard) -> str:
-    policy = guard.policy()
-    warnings = policy.warnings(guard.today())
+    return _told_policy(guard.policy(), guard.today())
+
+
+def _told_policy(policy: Policy, today: date) -> str:
+    warnings = policy.warnings(today)
     return "; ".join([f"{policy.source} ({policy.digest[:12]})", *warnings])
+
+
+def _store(guard: Guard) -> str:
+    return f"{guard.where.get('store', '')}: {_number(len(index.jobs(guard.store)), 'job')}"
 
 
 def _ledgers(guard: Guard) -> str:
@@ -65,11 +90,20 @@ def _notes(guard: Guard) -> str:
     waiting = index.due_notes(guard.store, guard.clock.now())
     troubled = [row.body["problem"] for _, row in waiting if row.body["problem"]]
     if troubled:
-        raise DriftGuardError(f"{len(waiting)} notes wait: {troubled[0]}", "mend it, then run driftguard deliver")
+        raise DriftGuardError(
+            f"{_number(len(waiting), 'note')} waiting: {troubled[0]}", "mend it, then run driftguard deliver"
+        )
     return f"{len(waiting)} wait"
 
 
-def _arm(guard: Guard, name: str) -> str:
+def _arm(guard: Guard) -> list[Symptom]:
+    jobs = index.jobs(guard.store)
+    if not jobs:
+        return [_look("ARM", lambda: f"no job recorded yet; {_sign_in(guard)}")]
+    return [_look(f"ARM, {job}", partial(_arm_of, guard, job)) for job in jobs]
+
+
+def _arm_of(guard: Guard, name: str) -> str:
     job = Work(guard.store, name, guard.clock.now()).job
     if not job.baseline:
         return "nothing recorded"
@@ -77,4 +111,15 @@ def _arm(guard: Guard, name: str) -> str:
     subscriptions = sorted({entry.ref.subscription for entry in entries.values() if entry.ref.subscription})
     for subscription in subscriptions:
         guard.reader.tenant_of(subscription)
-    return f"{len(subscriptions)} subscriptions readable, {len(entries)} resources recorded"
+    return f"{_number(len(subscriptions), 'subscription')} readable, {_number(len(entries), 'resource')} recorded"
+
+
+def _sign_in(guard: Guard) -> str:
+    """Ask for a subscription that cannot be: who is not signed in is refused before ARM looks for it."""
+    with suppress(NotFound, OtherScope):
+        guard.reader.tenant_of(_NO_SUBSCRIPTION)
+    return f"signed in to {guard.where.get('arm', 'ARM')}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

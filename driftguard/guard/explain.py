@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from driftguard.errors import NotFound
-from driftguard.flow.check import Finding
+from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.decide import judge
-from driftguard.flow.path import format_path, parse_path
+from driftguard.flow.diff import ChangeClass
+from driftguard.flow.path import Path, format_path, parse_path
+from driftguard.flow.policy import Policy
 from driftguard.flow.record import Entry
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.guard.blobs import load_baseline
@@ -19,12 +22,17 @@ from driftguard.guard.work import Work
 
 @dataclass(frozen=True, slots=True)
 class PathTold:
-    """One path: its class, the rule or table row that decided, and whether it differs now."""
+    """One path: its class, the rule or table row that decided, and whether it differs now.
+
+    `why` and `owner` are the rule's `reason` and `owner`, empty where the policy names none.
+    """
 
     path: str
     kind: str
     rule: str
     differs: bool
+    why: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ class Explained:
     not_in_body: tuple[str, ...]
     policy: str
 
+    @property
+    def exit_code(self) -> int:
+        """2 where the resource could not be read, else 0."""
+        return 2 if self.finding.kind is FindingKind.UNREADABLE else 0
+
 
 def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> Explained:
     """Read one resource and say why it is judged as it is. Raises NotFound, WrongUse, Unavailable. Writes nothing."""
@@ -55,11 +68,10 @@ def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> E
     seen = attributed(guard, work.job, rules, observer.observe_each([entry]))
     finding = seen[0].finding
     judged = judge([finding], rules).judged[0]
-    told = [
-        PathTold(format_path(change.path), str(change.kind), change.rule or _NOBODY, True) for change in finding.changes
-    ]
+    teller = _Teller(policy, entry.ref, guard.today())
+    told = [teller.told(change.path, change.kind, change.rule, differs=True) for change in finding.changes]
     if path is not None:
-        told = [_one(guard, observer, entry.ref, path, told)]
+        told = [_one(observer, teller, path, told)]
     return Explained(
         job,
         entry,
@@ -76,7 +88,21 @@ def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> E
 _NOBODY = "no rule vouches for it, so it counts"
 
 
-def _one(guard: Guard, observer: Observer, ref: ResourceRef, text: str, told: list[PathTold]) -> PathTold:
+@dataclass(frozen=True)
+class _Teller:
+    """Tells paths of one resource with what the policy says of the rule."""
+
+    policy: Policy
+    ref: ResourceRef
+    today: date
+
+    def told(self, path: Path, kind: ChangeClass, rule: str | None, *, differs: bool) -> PathTold:
+        written = self.policy.rule(rule, self.ref, self.today) if rule else None
+        why, owner = (written.reason, written.owner) if written else ("", "")
+        return PathTold(format_path(path), str(kind), rule or _NOBODY, differs, why, owner)
+
+
+def _one(observer: Observer, teller: _Teller, text: str, told: list[PathTold]) -> PathTold:
     try:
         path = parse_path(text)
     except ValueError as error:
@@ -84,8 +110,8 @@ def _one(guard: Guard, observer: Observer, ref: ResourceRef, text: str, told: li
     for one in told:
         if one.path == format_path(path):
             return one
-    kind, rule = observer.rules_of(ref).classify(path)
-    return PathTold(format_path(path), str(kind), rule or _NOBODY, False)
+    kind, rule = observer.rules_of(teller.ref).classify(path)
+    return teller.told(path, kind, rule, differs=False)
 
 
 def _entry(entries: dict[str, Entry], text: str, cloud: str) -> Entry:

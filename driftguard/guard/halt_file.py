@@ -2,6 +2,10 @@
 
 A later check carries findings over from here, a decision finds the authors here, and a record learns from here whether the
 manual change is still in place.
+
+Rules:
+- The key is named by the content. What does not match its name, has another form, or is about nothing is damaged: from an
+  empty list it would follow that nobody is the author, and that nothing differs.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from driftguard.flow.ports import Store
 from driftguard.flow.reading import Cause, ETags
 from driftguard.flow.record import Snapshot
 from driftguard.flow.resource import ResourceRef
-from driftguard.guard.blobs import get_json, put_json
+from driftguard.guard.blobs import damaged, get_named, put_named
 from driftguard.guard.observe import Seen
 
 
@@ -31,16 +35,22 @@ class HaltFile:
     live: dict[str, Snapshot]
 
 
-def save(store: Store, key: str, seen: Sequence[Seen]) -> None:
-    """Write the findings once; a blob that is there already says the same."""
-    put_json(store, key, [_to_json(item) for item in seen])
+def save(store: Store, prefix: str, seen: Sequence[Seen]) -> str:
+    """Write the findings down under `prefix` and a digest of them; returns the key."""
+    return put_named(store, prefix, [_to_json(item) for item in seen])
 
 
 def load(store: Store, key: str) -> HaltFile:
-    """The findings of a halt. Raises StoreUnavailable where they are lost."""
-    stored = get_json(store, key)
-    live = {item["ref"][3]: Snapshot.from_dict(item["live"]) for item in stored if item["live"]}
-    return HaltFile(tuple(_from_json(item) for item in stored), live)
+    """The findings of a halt, at least one. Raises Damaged where they are lost or not what was written."""
+    stored = get_named(store, key)
+    try:
+        live = {item["ref"][3]: Snapshot.from_dict(item["live"]) for item in stored if item["live"]}
+        findings = tuple(_from_json(item) for item in stored)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(key) from error
+    if not findings:
+        raise damaged(key)
+    return HaltFile(findings, live)
 
 
 def _to_json(seen: Seen) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Opens, meets and closes halts within one transaction; used by check, record and what is retried.
 
 Rules:
-- Evidence and findings are written create-only before the halt's row says that they exist. A crash in between leaves blobs
-  that the next one adopts: the halt's id is made from the difference, so it is the same halt.
+- Evidence and findings are written create-only before the halt's row says that they exist. Their keys are named by their
+  content, so what a lost try left behind is named by no row and never taken for another's.
+- What is read back must match its name, and the latest evidence the digest in the row: a damaged one is told to nobody.
 - A halt, its note and its entry in the ledger commit together with the job.
 - A difference that changed supersedes the halt, and the new one shows what had been decided.
 """
@@ -15,19 +16,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from driftguard.errors import StoreUnavailable
+from driftguard.errors import WrongUse
 from driftguard.flow.decide import Action, Judged
 from driftguard.flow.diff import MISSING
-from driftguard.flow.evidence import Coverage, Document, build_evidence, digest_of, to_bytes
+from driftguard.flow.evidence import Coverage, build_evidence, digest_of, to_bytes
 from driftguard.flow.halt import Decision, Event, State, difference_digest, halt_id, transition
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.path import format_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.review import Person, authors_of
 from driftguard.guard import halt_file
+from driftguard.guard.blobs import Damaged, damaged, get_named, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Seen
 from driftguard.guard.rows import HaltRow
+from driftguard.guard.verify import read_evidence
 from driftguard.guard.work import Work
 
 _SUMMARY_RESOURCES = 20
@@ -134,12 +137,13 @@ def tell_evidence(
     version = halt.evidence + 1
     halting = {item.finding.ref.key: item.finding for item in judged if item.action is Action.HALT}
     document = build_evidence(_facts(guard, halt, version, occasion), judged, occasion.coverage)
-    stored = _write_once(guard, evidence_key(halt.job, halt.id, version), document)
-    halt.findings = f"{halt.job}/halts/{halt.id}/{version}"
+    key = evidence_key(halt.job, halt.id, version, document["digest"])
+    _write_once(guard, key, to_bytes(document))
     by_key = {item.finding.ref.key: item for item in seen}
     held = [Seen(finding, by_key[key].live if key in by_key else None) for key, finding in halting.items()]
-    halt_file.save(guard.store, halt.findings, held)
-    halt.evidence, halt.evidence_digest = version, stored["digest"]
+    halt.findings = halt_file.save(guard.store, f"{halt.job}/halts/{halt.id}/{version}", held)
+    halt.evidence, halt.evidence_digest = version, document["digest"]
+    halt.evidence_keys = [*halt.evidence_keys, key]
     findings = list(halting.values())
     halt.summary = _summary([item for item in judged if item.action is Action.HALT])
     halt.author_unknown = authors_of(findings)[1]
@@ -180,32 +184,65 @@ def decision_expires(work: Work, holds: timedelta) -> str:
     return to_text(work.now + holds)
 
 
-def evidence_key(job: str, halt: str, version: int) -> str:
-    """The blob of one version of a halt's evidence."""
-    return f"{job}/evidence/{halt}/{version:04d}"
+def evidence_key(job: str, halt: str, version: int, digest: str) -> str:
+    """The blob of one version of a halt's evidence; `digest` is the document's."""
+    return f"{job}/evidence/{halt}/{version:04d}-{_digits(digest)}"
 
 
 def load_evidence(guard: Guard, halt: HaltRow, version: int | None = None) -> bytes:
-    """A version of the evidence (the latest by default), as it was written. Raises StoreUnavailable where it is lost."""
-    key = evidence_key(halt.job, halt.id, version or halt.evidence)
+    """A version of the evidence (the latest by default), as it was written. Raises Damaged where it is lost or changed."""
+    latest = version is None or version == halt.evidence
+    named = halt.evidence_keys[(version or halt.evidence) - 1 :][:1]
+    if not named:
+        raise Damaged(f"the row of the halt {halt.id} does not name that evidence", "restore it from a backup")
+    key = named[0]
     data = guard.store.read(key)
     if data is None:
-        raise StoreUnavailable(f"the store has lost {key}", "restore it from a backup")
+        raise Damaged(f"the store has lost {key}", "restore it from a backup")
+    digest = _proven_digest(key, data)
+    if latest and digest != halt.evidence_digest:
+        raise damaged(key)
     return data
 
 
-def _write_once(guard: Guard, key: str, document: Document) -> Document:
-    """Write the document, or adopt the one that an earlier try, or a faster process, wrote under this key."""
-    if guard.store.put_once(key, to_bytes(document)):
-        return document
-    data = guard.store.read(key)
-    try:
-        stored = json.loads(data or b"")
-    except ValueError as error:
-        raise StoreUnavailable(f"the store holds a damaged {key}", "restore it from a backup") from error
-    if not isinstance(stored, dict) or stored.get("digest") != digest_of(stored):
-        raise StoreUnavailable(f"the evidence under {key} does not match its digest", "restore it from a backup")
+def kept_of(guard: Guard, halt: HaltRow) -> list[str]:
+    """The keys of all resources whose change an earlier decision kept. Raises Damaged where their list is lost."""
+    earlier = halt.earlier or {}
+    if not earlier.get("kept_in"):
+        return list(earlier.get("kept", []))
+    stored = get_named(guard.store, earlier["kept_in"])
+    if not isinstance(stored, list) or not all(isinstance(key, str) for key in stored):
+        raise damaged(earlier["kept_in"])
     return stored
+
+
+def earlier_of(guard: Guard, halt: HaltRow) -> dict[str, Any] | None:
+    """What is told of the halt that this one superseded: {"halt", "decision", "kept"}, with all that was kept."""
+    if halt.earlier is None:
+        return None
+    return {"halt": halt.earlier["halt"], "decision": halt.earlier["decision"], "kept": kept_of(guard, halt)}
+
+
+def _digits(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _proven_digest(key: str, data: bytes) -> str:
+    """The digest of an evidence that is what it says and what its key says. Raises Damaged."""
+    try:
+        document = read_evidence(data)
+        digest = digest_of(document)
+    except (WrongUse, RecursionError) as error:
+        raise damaged(key) from error
+    if document.get("digest") != digest or not key.endswith(f"-{_digits(digest)}"):
+        raise damaged(key)
+    return digest
+
+
+def _write_once(guard: Guard, key: str, data: bytes) -> None:
+    """Write the evidence; a try before this one may have written the same. Raises Damaged where something else is there."""
+    if not guard.store.put_once(key, data) and guard.store.read(key) != data:
+        raise damaged(key)
 
 
 def _facts(guard: Guard, halt: HaltRow, version: int, occasion: Occasion) -> dict[str, Any]:
@@ -217,7 +254,7 @@ def _facts(guard: Guard, halt: HaltRow, version: int, occasion: Occasion) -> dic
             "attempt": halt.attempt,
             "opened_at": halt.opened_at,
             "cause": halt.cause,
-            "earlier": halt.earlier,
+            "earlier": earlier_of(guard, halt),
         },
         "job": halt.job,
         "generation": halt.generation,
@@ -239,17 +276,22 @@ def _next_attempt(work: Work, digest: str) -> int:
 
 
 def _earlier(guard: Guard, halt: HaltRow | None) -> dict[str, Any] | None:
-    """What a superseding halt shows of the one before: its decision, and the resources that were kept."""
+    """What a superseding halt shows of the one before: its decision, and the resources that were kept.
+
+    There may be thousands of them, so the list is a blob: a row stays small.
+    """
     if halt is None:
         return None
-    kept = set((halt.earlier or {}).get("kept", []))
+    kept = set(kept_of(guard, halt))
     if halt.decided is Decision.KEEP:
         kept |= {finding.ref.key for finding in halt_file.load(guard.store, halt.findings).findings}
     # A halt that nobody decided on hands on what it shows of the one before.
     decision = (halt.earlier or {}).get("decision")
     if halt.decision:
         decision = {key: halt.decision[key] for key in ("decision", "by", "reason", "at")}
-    return {"halt": halt.id, "decision": decision, "kept": sorted(kept)}
+    keys = sorted(kept)
+    kept_in = put_named(guard.store, f"{halt.job}/halts/{halt.id}/kept", keys) if keys else ""
+    return {"halt": halt.id, "decision": decision, "kept": keys[:_SUMMARY_RESOURCES], "kept_in": kept_in}
 
 
 def _summary(items: Sequence[Judged]) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def release(guard: Guard, name: str, *, by: Person, reason: str, clearance: str 
             raise AlreadyFinal(f"the job {name} is not updating", "there is nothing to release")
         if clearance is not None and lease.clearance != clearance:
             raise Stale(f"{clearance} is not the clearance in force", "it ended, or another run holds the lease")
-        work.job.lease = None
+        work.job.lease = work.job.last_clearance = None
         work.log("released", clearance=lease.clearance, run=lease.run, by=by.name, reason=reason)
         halt = work.current()
         if halt and halt.state is State.IN_USE:
@@ -111,6 +111,8 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
 
     def receive() -> None:
         work = _idle(guard, to, new=True)
+        if work.job.retired_at:
+            raise WrongUse(f"the job {to} is retired: nobody would check what moves there", "name a job in use")
         if work.exists and work.job.tenant and work.job.tenant != source.job.tenant:
             raise WrongUse(f"the job {to} is of another tenant", "use a job of its own for each tenant")
         work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
@@ -179,7 +181,13 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     halt = work.current()
     held = halt_file.load(guard.store, halt.findings).findings if halt else ()
     have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
-    differing = _differing(guard, work, policy, [have[entry.ref.key] for entry in entries if entry.ref.key in have])
+    proposed = [*(entry.ref.key for entry in entries), *stored["gone"]]
+    differing = _differing(
+        guard,
+        work,
+        policy,
+        [have[key] for key in proposed if key in have],
+    )
     authors, unknown = authors_of([*held, *differing])
     starter = Person.from_dict(body["by"])
     require_four_eyes(by, authors=authors, starter=starter, identities=rules.identities)
@@ -190,7 +198,8 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     kept = {key: entry for key, entry in have.items() if key not in stored["gone"]}
     accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
     _rebase(guard, work, {**kept, **accepted}, by)
-    work.job.retired_at, work.job.selectors, work.job.window = None, body["selectors"], None
+    work.job.retired_at, work.job.selectors = None, body["selectors"]
+    pending.forget_writes(work.job, proposed)
     work.log("proposal accepted", proposal=body["id"], by=by.name, reason=reason, asserted=by.asserted)
     explained = {*accepted, *stored["gone"]}
     if halt and all(finding.ref.key in explained for finding in held):
@@ -248,8 +257,8 @@ def _idle(guard: Guard, name: str, *, new: bool = False) -> Work:
         raise Busy(f"the job {name} is updating: run {work.job.lease.run} until {until}", "wait until it has recorded")
     if work.job.open_halt:
         raise HaltOpen(f"the halt {work.job.open_halt} of the job {name} is open", "decide on it first")
-    if work.job.pending:
-        raise Busy(f"the job {name} is settling", "wait until its record is complete")
+    if work.job.pending or work.job.window:
+        raise Busy(f"the job {name} is settling: a log may still tell of its last update", "wait until it is complete")
     return work
 
 

@@ -5,6 +5,8 @@ Rules:
 - A difference is remembered by the live fingerprint with the time when it was first seen: the end of its bracket. Another
   state of the resource is another difference; one that is gone is forgotten.
 - A check of named resources changes only what it remembers of them. A record begins with a clean sheet.
+- A memory that is lost or damaged is an empty one. Silence is counted anew, and a difference is first seen by the next
+  check: both only make a job wait longer, for a waiver or until the log has told of the longer bracket.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.ports import Store
 from driftguard.flow.review import UNREAD
-from driftguard.guard.blobs import get_json, put_named
+from driftguard.guard.blobs import Damaged, get_named, put_named
 from driftguard.guard.context import LASTING_FOR, LASTING_TIMES
 from driftguard.guard.rows import JobRow
 
@@ -62,14 +64,32 @@ class Memory:
 
 
 def load(store: Store, job: JobRow) -> Memory:
-    """What the job remembers."""
-    return Memory(**get_json(store, job.memory)) if job.memory else Memory()
+    """What the job remembers; nothing where that is lost or damaged. Raises StoreUnavailable for a store that is down."""
+    if not job.memory:
+        return Memory()
+    try:
+        return _from_json(get_named(store, job.memory))
+    except (Damaged, KeyError, TypeError, ValueError, AttributeError):
+        return Memory()
 
 
 def save(store: Store, job: JobRow, memory: Memory) -> None:
     """Write the memory down, and let the job's row name it."""
     stored = {"silent": dict(memory.silent), "changed": dict(memory.changed)}
     job.memory = put_named(store, f"{job.name}/memory", stored) if memory != Memory() else ""
+
+
+def _from_json(stored: Any) -> Memory:
+    """Raises KeyError, TypeError, ValueError or AttributeError for another form."""
+    silent = {key: {"since": known["since"], "times": known["times"]} for key, known in stored["silent"].items()}
+    changed = {
+        key: {"fingerprint": known["fingerprint"], "at": known["at"]} for key, known in stored["changed"].items()
+    }
+    for moment in (*(one["since"] for one in silent.values()), *(one["at"] for one in changed.values())):
+        from_text(moment)
+    if not all(isinstance(one["times"], int) for one in silent.values()):
+        raise TypeError("a count is no number")
+    return Memory(silent, changed)
 
 
 def _kept(known: Mapping[str, Any], read: Collection[str], partial: bool) -> dict[str, Any]:

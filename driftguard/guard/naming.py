@@ -55,7 +55,8 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
         listed += members.refs
     if not call.naming and job.baseline:
         refs += [entry.ref for entry in load_baseline(guard.store, job.baseline).entries.values()]
-        refs += pending.waiting_for(guard, job)
+    # What an earlier record waits for is read with this one: otherwise nobody would ask for it again.
+    refs += pending.waiting_for(guard, job)
     only_listed = {ref.key for ref in listed} - {ref.key for ref in refs}
     refs += listed
     tenants = {name: guard.reader.tenant_of(name) for name in sorted({ref.subscription for ref in refs}) if name}
@@ -85,11 +86,22 @@ def _ended(guard: Guard, ref: ResourceRef, after_failure: bool) -> Deployment:
 
 
 def _require_tenant(guard: Guard, work: Work, tenants: dict[str, str]) -> None:
-    wanted = work.job.tenant or guard.tenant
+    """Everything named is of one tenant: the job's, and the one that the settings name. Raises OtherScope."""
+    job = work.job
+    if guard.tenant and job.tenant and guard.tenant != job.tenant:
+        raise OtherScope(
+            f"the job {job.name} is recorded in the tenant {job.tenant}, the settings say {guard.tenant}",
+            "set AZURE_TENANT_ID to the job's tenant",
+        )
     for subscription, tenant in tenants.items():
-        if wanted and tenant != wanted.lower():
+        if guard.tenant and tenant != guard.tenant:
             raise OtherScope(
-                f"the subscription {subscription} is of the tenant {tenant}, the job {work.job.name} is of {wanted}",
+                f"the subscription {subscription} is of the tenant {tenant}, the settings say {guard.tenant}",
+                "set AZURE_TENANT_ID to the tenant of the resources",
+            )
+        if job.tenant and tenant != job.tenant:
+            raise OtherScope(
+                f"the subscription {subscription} is of the tenant {tenant}, the job {job.name} is of {job.tenant}",
                 "use a job of its own for each tenant",
             )
     if len(set(tenants.values())) > 1:

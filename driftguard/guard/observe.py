@@ -3,8 +3,9 @@
 Rules:
 - Every recorded resource is read at the api-version of its baseline; each gets exactly one finding.
 - What is in flight is read again until the settling time is over; then it is InFlight.
-- Moved and Gone are read again `stability_reads` times in all before they count; what differs only in some of the readings
-  is told as flapping and halts nothing.
+- Moved and Gone count once `stability_reads` readings in a row agree. Where readings disagree it is read on, at most
+  `stability_reads` times more: agreed on "as recorded" it is Touched and told as flapping; never agreed it is InFlight,
+  so that no run goes on over it. One reading is believed where the policy asks for one.
 - A body that no canonical form can be made of is Unreadable, never unchanged.
 """
 
@@ -16,11 +17,13 @@ from dataclasses import dataclass, replace
 from driftguard.flow.check import Finding, FindingKind, Side, Signs, collapse_groups, find
 from driftguard.flow.compare import compare, etag_moved
 from driftguard.flow.diff import PathRules
+from driftguard.flow.halt import difference_digest
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.policy import JobPolicy, Policy, Response
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
 from driftguard.flow.record import Entry, Provenance, Snapshot, take_snapshot
 from driftguard.flow.resource import ResourceRef, parse_ref
+from driftguard.flow.review import UNREAD
 from driftguard.flow.secrets import align
 from driftguard.flow.settled import first_non_terminal
 from driftguard.guard import index
@@ -126,11 +129,11 @@ class Observer:
             return Seen(replace(found, kind=FindingKind.GONE, detail="it does not exist"))
         if reading.body is None:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=reading.cause, detail=reading.detail))
-        unfinished = first_non_terminal(reading.body)
-        if unfinished is not None:
-            detail = f"{format_path(unfinished)} is not in a final state"
-            return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
         try:
+            unfinished = first_non_terminal(reading.body)
+            if unfinished is not None:
+                detail = f"{format_path(unfinished)} is not in a final state"
+                return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
             live = take_snapshot(reading, self._guard.sealer, self._policy.redact(reading.ref, self._today))
         except TooDeep as error:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=Cause.TOO_LARGE, detail=error.message))
@@ -169,14 +172,23 @@ class Observer:
             seen.update((item.finding.ref.key, item) for item in self._read(unsettled))
 
     def _read_again(self, seen: dict[str, Seen]) -> None:
-        for _ in range(self._rules.stability_reads - 1):
-            doubtful = _entries_of(seen, self._entries, _ASK_AGAIN)
+        needed = self._rules.stability_reads
+        states = {key: [_state(item)] for key, item in seen.items() if item.finding.kind in _ASK_AGAIN}
+        for _ in range(2 * needed - 1 if needed > 1 else 0):
+            doubtful = [self._entries[key] for key, known in states.items() if not _is_stable(known, needed)]
             if not doubtful:
-                return
+                break
             self._guard.clock.sleep(self._rules.stability_gap)
             for item in self._read(doubtful):
                 key = item.finding.ref.key
-                seen[key] = _told_flapping(item) if item.finding.kind in _CALM else item
+                seen[key] = item
+                if item.finding.kind in UNREAD:
+                    del states[key]  # it answers nothing now, and that is what is told of it
+                else:
+                    states[key].append(_state(item))
+        for key, known in states.items():
+            if len(set(known)) > 1:
+                seen[key] = _flapping(seen[key], agreed=_is_stable(known, needed))
 
     def _see(self, entry: Entry, reading: Reading) -> Seen:
         before = Side(entry.etags, entry.api_version, entry.at, entry.request_id, entry.correlation_id)
@@ -190,11 +202,11 @@ class Observer:
         if reading.body is None:
             kind = find(Signs(recorded=True, outcome=reading.outcome))
             return Seen(replace(found, kind=kind, cause=reading.cause, detail=reading.detail))
-        unfinished = first_non_terminal(reading.body)
-        if unfinished is not None:
-            detail = f"{format_path(unfinished)} is not in a final state"
-            return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
         try:
+            unfinished = first_non_terminal(reading.body)
+            if unfinished is not None:
+                detail = f"{format_path(unfinished)} is not in a final state"
+                return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
             live = take_snapshot(
                 reading, self._guard.sealer, self._policy.redact(entry.ref, self._today), key_id=entry.key_id
             )
@@ -286,6 +298,23 @@ def _entries_of(seen: dict[str, Seen], entries: dict[str, Entry], kinds: Sequenc
     return [entries[key] for key, item in seen.items() if item.finding.kind in kinds]
 
 
-def _told_flapping(item: Seen) -> Seen:
-    detail = "flapping: it differed in one reading and not in the next"
-    return Seen(replace(item.finding, kind=FindingKind.TOUCHED, detail=detail), item.live)
+def _state(item: Seen) -> str:
+    """What must agree from reading to reading: that it is as recorded, or exactly how it differs."""
+    return "" if item.finding.kind in _CALM else difference_digest([item.finding])
+
+
+def _is_stable(states: Sequence[str], needed: int) -> bool:
+    """Whether the last `needed` readings say the same."""
+    return len(states) >= needed and len(set(states[-needed:])) == 1
+
+
+def _flapping(item: Seen, *, agreed: bool) -> Seen:
+    """What is told of a resource whose readings disagreed; a difference that they agreed on at last stands as it is."""
+    finding = item.finding
+    if agreed:
+        detail = "flapping: it differed in one reading and not in the last ones"
+        calm = finding.kind in _CALM
+        return Seen(replace(finding, kind=FindingKind.TOUCHED, detail=detail), item.live) if calm else item
+    detail = "flapping: its readings did not agree; somebody may be writing, or a replica lags behind"
+    unclear = replace(finding, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail)
+    return Seen(replace(unclear, changes=(), fingerprint="", other_job=""))

@@ -25,6 +25,7 @@ from driftguard.flow.attribute import (
     Own,
     Principal,
     attribute,
+    deletes,
     is_covered,
     is_foreign,
     writers_of,
@@ -35,7 +36,7 @@ from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
 from driftguard.flow.reading import Cause
 from driftguard.flow.record import Entry, Fate, Provenance, Snapshot
-from driftguard.flow.resource import ResourceRef
+from driftguard.flow.resource import ResourceRef, with_parents
 from driftguard.flow.review import Person
 from driftguard.guard import accepting, halt_file, halting
 from driftguard.guard.blobs import get_json, load_baseline, put_named
@@ -83,17 +84,21 @@ def overdue(guard: Guard, job: JobRow, rules: JobPolicy) -> list[Seen]:
     return [Seen(_overdue(item)) for item in items]
 
 
-def catch_up(guard: Guard, name: str, policy: Policy) -> None:
-    """Try again what the job's last record left pending, and what a late log may tell of it."""
+def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: str | None = None) -> None:
+    """Try again what the job's last record left pending, and what a late log may tell of it.
 
-    def step(of_job: Callable[[Guard, Work, Policy], None]) -> None:
+    While the job is updating, its run's own record speaks next. `renewing` is a run that asks for its lease once more: it
+    must not pass over what a log has told since.
+    """
+
+    def step(of_job: Callable[[Guard, Work, Policy], None], holder: str | None = None) -> None:
         work = Work(guard.store, name, guard.clock.now())
         lease = work.job.lease
-        if lease is None or from_text(lease.until) <= work.now:  # else the run's own record speaks next
+        if lease is None or from_text(lease.until) <= work.now or lease.run == holder:
             of_job(guard, work, policy)
 
     attempts(partial(step, _retry))
-    attempts(partial(step, _late_writes))
+    attempts(partial(step, _late_writes, renewing))
 
 
 def foreign_writers(
@@ -101,6 +106,12 @@ def foreign_writers(
 ) -> list[Event]:
     """The events by somebody else on the resource inside the window."""
     return [event for event in writers_of(ref, answers, window) if is_foreign(event, own)]
+
+
+def deleted_by_run(answers: Sequence[Events], ref: ResourceRef, window: tuple[datetime, datetime], own: Own) -> bool:
+    """Whether the run itself is known to have deleted the resource inside the window, and nobody else did."""
+    deletions = [event for event in writers_of(ref, answers, window) if deletes(event, ref)]
+    return bool(deletions) and not any(is_foreign(event, own) for event in deletions)
 
 
 def holds_writes(rules: JobPolicy) -> bool:
@@ -190,13 +201,15 @@ def _outcome(
         return None
     if found.kind is FindingKind.GONE and found.ref.key not in entries:
         return None  # named, and not there (yet): saying nothing would leave it unguarded
-    foreign, author = False, None
+    foreign, author, own_deletion = False, None, False
     if context["since"]:
         window = (from_text(context["since"]), found.after.at or guard.clock.now())
-        answers = [source.events([found.ref], window[0], window[1] + DATE_TICK) for source in guard.sources]
+        refs = with_parents([found.ref])
+        answers = [source.events(refs, window[0], window[1] + DATE_TICK) for source in guard.sources]
         own = own_writing(rules, context)
         foreign = bool(foreign_writers(answers, found.ref, window, own)) and holds_writes(rules)
         author = attribute(found.ref, answers, window, own)
+        own_deletion = deleted_by_run(answers, found.ref, window, own)
         if not foreign and not is_covered(answers, window[1]):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
     return accepting.judge_fate(
@@ -210,6 +223,8 @@ def _outcome(
         observer=observer,
         policy=policy,
         proven=False,
+        own_deletion=own_deletion,
+        log_complete=True,  # without that, and without somebody else's write, it is pending still
     )
 
 
@@ -269,17 +284,21 @@ def _late_writes(guard: Guard, work: Work, policy: Policy) -> None:
     waiting: list[dict[str, Any]] = []
     late: dict[str, _Late] = {}
     for window in windows:
-        before = load_baseline(guard.store, window["baseline"]).entries
+        before = _before(guard, window)
         span, own = (from_text(window["since"]), from_text(window["until"])), own_writing(rules, window)
         # Of all that was recorded before, also of what this record retired as gone: somebody else may have deleted it.
-        refs = [entry.ref for entry in before.values()]
-        answers = [source.events(refs, span[0], span[1] + DATE_TICK) for source in guard.sources]
+        accepted = set(window.get("accepted", []))
+        refs = [entry.ref for entry in before.values() if entry.ref.key not in accepted]
+        answers = [source.events(with_parents(refs), span[0], span[1] + DATE_TICK) for source in guard.sources]
         known = set(window.get("known", []))
         for ref in refs:
             if any(_name_of(event) not in known for event in foreign_writers(answers, ref, span, own)):
                 late.setdefault(ref.key, _Late(before[ref.key], attribute(ref, answers, span, own), window))
         if not is_covered(answers, span[1]) and work.now < span[1] + _ASK_THE_LOG:
-            waiting.append({**window, "known": sorted(known.union(told_writes(answers, refs, span, own)))})
+            known |= set(told_writes(answers, refs, span, own))
+            # What an earlier window's record should not have taken is no state to go back to for a later one.
+            instead = {key: one.came_from for key, one in late.items() if one.window is not window}
+            waiting.append({**window, "known": sorted(known), "instead": {**window.get("instead", {}), **instead}})
     if late and holds_writes(rules):
         _hold_back(guard, work, policy, late)
     if waiting != windows:
@@ -300,6 +319,24 @@ class _Late:
     author: Attribution
     window: dict[str, Any]
 
+    @property
+    def came_from(self) -> str:
+        """The baseline that holds the snapshot from before."""
+        return str(self.window.get("instead", {}).get(self.before.ref.key, self.window["baseline"]))
+
+
+def _before(guard: Guard, window: dict[str, Any]) -> dict[str, Entry]:
+    """The entries that were recorded before the window."""
+    before = load_baseline(guard.store, window["baseline"]).entries
+    older = {name: load_baseline(guard.store, name).entries for name in set(window.get("instead", {}).values())}
+    return {**before, **{key: older[name][key] for key, name in window.get("instead", {}).items()}}
+
+
+def forget_writes(job: JobRow, keys: Sequence[str]) -> None:
+    """What a reviewer accepted since is no longer held for a write that a log tells late."""
+    windows = _windows(job)
+    _set_windows(job, [{**each, "accepted": sorted({*each.get("accepted", []), *keys})} for each in windows])
+
 
 def _windows(job: JobRow) -> list[dict[str, Any]]:
     """What a log may still tell of, oldest first."""
@@ -318,20 +355,28 @@ def _name_of(event: Event) -> str:
 
 
 def _hold_back(guard: Guard, work: Work, policy: Policy, late: dict[str, _Late]) -> None:
-    """Give the resources their old snapshot back, and open the halt that the record would have opened."""
+    """Give the resources their old snapshot back, and open the halt that the record would have opened.
+
+    The snapshot also goes back where nothing differs from it at the moment, or nothing can be read: nobody has accepted
+    what the record took in its place.
+    """
     entries = load_baseline(guard.store, work.job.baseline).entries
     before = {key: one.before for key, one in late.items()}
     observer = Observer(guard, work.job, policy, before, replace(policy.for_job(work.job.name), stability_reads=1))
     seen = observer.observe_each([before[key] for key in sorted(before)])
-    taken = [
-        accepting.Taken(item, Fate.HELD, held=replace(item.finding, attribution=late[item.finding.ref.key].author))
-        for item in seen
-        if (item.finding.configuration and item.finding.ref.key in entries) or item.finding.kind is FindingKind.GONE
-    ]
+    taken = []
+    for item in seen:
+        found = replace(item.finding, attribution=late[item.finding.ref.key].author)
+        if found.kind is FindingKind.GONE or found.ref.key in entries:
+            halts = found.kind is FindingKind.GONE or found.configuration
+            taken.append(accepting.Taken(item, Fate.HELD, held=found if halts else None))
     if not taken:
         return
     window = next(reversed(late.values())).window
     record = "r-" + guard.new_id()
     change = accepting.Swap(taken, Provenance.CLEARANCE, window["by"], window["run"], window["ticket"], record)
     back = {key: before[key] for key in (item.seen.finding.ref.key for item in taken)}
-    accepting.swap(guard, work, change, occasion(guard, policy, window, Coverage(read=len(seen))), {**entries, **back})
+    coverage = Coverage(read=len(seen))
+    halt = accepting.swap(guard, work, change, occasion(guard, policy, window, coverage), {**entries, **back})
+    if halt and work.job.lease and from_text(work.job.lease.until) > work.now:
+        work.job.lease = None  # the run that held it is being stopped

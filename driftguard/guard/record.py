@@ -33,8 +33,6 @@ def record(guard: Guard, call: Recording) -> Recorded:
     """Record a job. Raises NoClearance, HaltOpen, Busy, OtherScope, WrongUse, CannotTell."""
     policy = guard.policy()
     rules = policy.for_job(call.job)
-    pending.catch_up(guard, call.job, policy)
-    _admit(guard, Work(guard.store, call.job, guard.clock.now()), call, rules)
     read: tuple[int, Named, Read] | None = None
 
     def step() -> Recorded:
@@ -53,9 +51,11 @@ def record(guard: Guard, call: Recording) -> Recorded:
         record_id = "r-" + guard.new_id()
         return Recorder(guard, work, call, policy, rules, lease, read[1], read[2], record_id).commit()
 
-    done = attempts(step)
-    deliver_after(guard, call.job)
-    return done
+    try:
+        pending.catch_up(guard, call.job, policy)
+        return attempts(step)
+    finally:
+        deliver_after(guard, call.job)  # also where this was refused: an earlier process may have died before it told
 
 
 def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease | None:
@@ -71,16 +71,17 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
                 "record without --clearance: the first record needs none",
             )
         return None
-    lease = _standing(work, call)
     halt = work.current()
-    passing = lease.halt if lease else ""
+    last = job.lease or job.last_clearance
+    passing = halt is not None and last is not None and halt.id == last.halt and halt.state in LETS_PASS
     by_a_run = bool(call.run or call.clearance)
-    if halt and by_a_run and (halt.id != passing or halt.state not in LETS_PASS) and rules.mode is Mode.ENFORCE:
+    if halt and by_a_run and not passing and rules.mode is Mode.ENFORCE:
         raise HaltOpen(
             f"the halt {halt.id} of the job {job.name} is {halt.state}: nothing is recorded over it",
             f"see driftguard halts show {halt.id}",
         )
-    if job.lease and lease is None:
+    lease = _standing(work, call, rules)
+    if job.lease and lease is None and job.lease.run != call.run:
         raise Busy(
             f"the job {job.name} is updating: run {job.lease.run} until {for_people(from_text(job.lease.until))}",
             "record with that run's clearance, or wait until it has recorded",
@@ -88,7 +89,7 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
     return lease
 
 
-def _standing(work: Work, call: Recording) -> Lease | None:
+def _standing(work: Work, call: Recording, rules: JobPolicy) -> Lease | None:
     """The lease of the call's run: the one in force, or the last one given, however long ago it ended."""
     job = work.job
     lease = job.lease or job.last_clearance
@@ -101,7 +102,17 @@ def _standing(work: Work, call: Recording) -> Lease | None:
             )
         if call.run and call.run != lease.run:
             raise NoClearance(f"{call.clearance} was given to run {lease.run}, not to {call.run}", "use its own run")
+        if _only_observed(lease, rules):
+            raise NoClearance(
+                f"{call.clearance} was given in observe mode to a run that would have been stopped",
+                "record without a clearance: a reviewer accepts the proposal",
+            )
         return lease
     if lease and call.run and lease.run == call.run:
-        return lease
+        return lease if not _only_observed(lease, rules) else None
     return None
+
+
+def _only_observed(lease: Lease, rules: JobPolicy) -> bool:
+    """Whether the clearance was given only because nothing was stopped then: under enforcement it stands for nothing."""
+    return lease.observed and rules.mode is Mode.ENFORCE

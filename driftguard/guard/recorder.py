@@ -21,7 +21,7 @@ from driftguard.flow.halt import Event, State, transition
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Entry, Fate, Provenance
-from driftguard.flow.resource import ResourceRef
+from driftguard.flow.resource import ResourceRef, with_parents
 from driftguard.flow.review import Person
 from driftguard.guard import accepting, index, pending
 from driftguard.guard.blobs import load_baseline, put_json, put_pack
@@ -52,13 +52,29 @@ def read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named: 
     observer = Observer(guard, work.job, policy, entries, replace(rules, stability_reads=1))
     fresh = [ref for ref in named.refs if ref.key not in entries]
     seen = [*observer.observe_each(list(entries.values())), *observer.first_readings(fresh)]
+    seen = _gone_again(guard, observer, entries, rules, seen)
     times = [item.finding.after.at for item in seen if item.finding.after.at]
     until = max(times) if times else guard.clock.now()
     answers: list[Events] = []
     if lease is not None:
         refs = [*(item.finding.ref for item in seen), *(deployment.ref for deployment in named.deployments)]
-        answers = [source.events(refs, from_text(lease.read_at), until + DATE_TICK) for source in guard.sources]
+        since = from_text(lease.read_at)
+        answers = [source.events(with_parents(refs), since, until + DATE_TICK) for source in guard.sources]
     return Read(tuple(seen), frozenset(ref.key for ref in named.refs), tuple(answers), until)
+
+
+def _gone_again(
+    guard: Guard, observer: Observer, entries: dict[str, Entry], rules: JobPolicy, seen: list[Seen]
+) -> list[Seen]:
+    """What is gone is read again, as often as a check does: one stale answer takes nothing out of the baseline."""
+    found = {item.finding.ref.key: item for item in seen}
+    for _ in range(rules.stability_reads - 1):
+        gone = [key for key, item in found.items() if item.finding.kind is FindingKind.GONE and key in entries]
+        if not gone:
+            break
+        guard.clock.sleep(rules.stability_gap)
+        found.update((item.finding.ref.key, item) for item in observer.observe_each([entries[key] for key in gone]))
+    return list(found.values())
 
 
 class Recorder:
@@ -113,6 +129,8 @@ class Recorder:
                     observer=observer,
                     policy=self.policy,
                     proven=proven,
+                    own_deletion=bool(window and pending.deleted_by_run(self.read.answers, ref, window, own)),
+                    log_complete=is_covered(self.read.answers, self.read.until),
                 )
             )
         if first and not any(item.fate is Fate.RECORDED for item in taken):
@@ -187,13 +205,19 @@ class Recorder:
         }
 
     def _learned(self, correlation_ids: list[str]) -> list[Principal]:
-        """The principals that made this run's own deployments: who wrote the deployment itself, under its correlation id."""
+        """The applications that made this run's own deployments, where the policy names no principal of the job.
+
+        A person is never learned: whoever re-deploys by hand under the same name would become the pipeline.
+        """
+        if self.rules.principals:
+            return []
         deployments = {deployment.ref.key for deployment in self.named.deployments}
         found: dict[str, Principal] = {}
         for answer in self.read.answers:
             for event in answer.events:
                 of_deployment = event.resource in deployments
-                if of_deployment and event.correlation_id.lower() in correlation_ids and event.object_id:
+                by_application = event.is_person is False and bool(event.object_id)
+                if of_deployment and by_application and event.correlation_id.lower() in correlation_ids:
                     found[event.object_id] = Principal(object_id=event.object_id)
         return list(found.values())
 

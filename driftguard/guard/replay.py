@@ -1,9 +1,11 @@
-"""Judges recorded pairs of states with the functions that a check uses: how the judgement does on known traffic.
+"""Judges recorded pairs of states with the functions and the policy that a check uses: how it does on known traffic.
 
 Rules:
 - Every line gets exactly one verdict; what cannot be judged is `unreadable` with the reason, never left out.
 - A line is a JSON object with pair_id, type, api, id, before and after; every other field may be missing or null, and
   fields that are not known are passed over.
+- A line is read as strictly as an answer of ARM: a doubled key or a number that JSON does not know is not readable.
+- Rules of the policy match on type and id, as in a check; where the id is none that ARM could have, by the type alone.
 - An `after` of null is a resource that is gone.
 - Secrets are sealed before anything is compared, and verdicts hold paths only, never values.
 - Lines are judged one at a time (traffic_file.py), so that a recording of any size fits into memory.
@@ -15,16 +17,21 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, cast
 
+from driftguard.errors import OtherScope, WrongUse
 from driftguard.flow.check import FindingKind
 from driftguard.flow.compare import compare
-from driftguard.flow.diff import ChangeClass, PathRules
+from driftguard.flow.diff import ChangeClass
 from driftguard.flow.path import TooDeep, format_path
+from driftguard.flow.policy import Policy
 from driftguard.flow.reading import ETags, Json
+from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.secrets import seal
+from driftguard.flow.strict_json import NotJson, parse_object
 from driftguard.guard.traffic_file import MAX_LINE
 
 NO_LABEL = "(none)"
@@ -95,30 +102,28 @@ class _PathsOnly:
         return f"secret:{self.key_id}:{hmac.new(b'replay', message, hashlib.sha256).hexdigest()[:32]}"
 
 
-def replay(lines: Iterable[bytes | str], rules_for: Callable[[str], PathRules]) -> Iterator[Verdict]:
-    """One verdict per line, in order. `rules_for` gives the path rules of a resource type."""
+def judge_lines(lines: Iterable[bytes], policy: Policy, today: date) -> Iterator[Verdict]:
+    """One verdict per line, in order, under a policy as it is on a day (UTC).
+
+    Raises BadConfiguration for a damaged platform table.
+    """
     for number, line in enumerate(lines, start=1):
         label, pair_id = NO_LABEL, None
         try:
             pair = _read(line)
             label, pair_id = _label(pair), _pair_id(pair)
-            yield _judge(pair, label, rules_for)
+            yield _judge(pair, label, policy, today)
         except _Unreadable as reason:
             yield Verdict(pair_id, FindingKind.UNREADABLE, label, reason=f"line {number}: {reason}")
 
 
-def _read(line: bytes | str) -> dict[str, Json]:
+def _read(line: bytes) -> dict[str, Json]:
     if len(line) > MAX_LINE:
         raise _Unreadable(f"longer than {MAX_LINE} bytes")
     try:
-        pair = json.loads(line)
-    except ValueError:  # not JSON, not UTF-8, or a number of thousands of digits
-        raise _Unreadable("not JSON") from None
-    except RecursionError:
-        raise _Unreadable("nests too deeply") from None
-    if not isinstance(pair, dict):
-        raise _Unreadable("not a JSON object")
-    return pair
+        return parse_object(line, "it")
+    except NotJson as why:
+        raise _Unreadable(str(why)) from None
 
 
 def _label(pair: dict[str, Json]) -> str:
@@ -133,15 +138,17 @@ def _pair_id(pair: dict[str, Json]) -> str | None:
     return pair_id if isinstance(pair_id, str) else None
 
 
-def _judge(pair: dict[str, Json], label: str, rules_for: Callable[[str], PathRules]) -> Verdict:
-    pair_id, type_, _, _ = (_text(pair, name) for name in ("pair_id", "type", "api", "id"))
+def _judge(pair: dict[str, Json], label: str, policy: Policy, today: date) -> Verdict:
+    pair_id, type_, _, resource = (_text(pair, name) for name in ("pair_id", "type", "api", "id"))
     before, after = _body(pair, "before"), _body(pair, "after", may_be_gone=True)
     before_etags, after_etags = _etags(pair, "before_etag", before), _etags(pair, "after_etag", after)
     if after is None:
         return Verdict(pair_id, FindingKind.GONE, label)
+    ref = _ref(resource, type_)
+    redact, rules = policy.redact(ref, today), policy.path_rules(ref, today)
     try:
-        old, new = (seal(body, _PathsOnly(), type_=type_) for body in (before, after))
-        result = compare(old, before_etags, new, after_etags, type_, rules_for(type_))
+        old, new = (seal(body, _PathsOnly(), redact, type_=type_) for body in (before, after))
+        result = compare(old, before_etags, new, after_etags, type_, rules)
     except TooDeep:
         raise _Unreadable("a body nests too deeply") from None
     return Verdict(
@@ -152,6 +159,14 @@ def _judge(pair: dict[str, Json], label: str, rules_for: Callable[[str], PathRul
         platform=tuple(format_path(change.path) for change in result.of_class(ChangeClass.PLATFORM)),
         ignored=tuple((format_path(change.path), change.rule or "") for change in result.of_class(ChangeClass.IGNORED)),
     )
+
+
+def _ref(resource: str, type_: str) -> ResourceRef:
+    """What the line is about: the id's group and name under the type as recorded; the type alone where the id is none."""
+    try:
+        return replace(parse_ref(resource), type=type_)
+    except (WrongUse, OtherScope):
+        return ResourceRef("arm", "public", "", "", type_, "")
 
 
 def _text(pair: dict[str, Json], name: str) -> str:

@@ -113,6 +113,7 @@ def confirm(guard: Guard, call: Confirming) -> HaltRow:
             "in_code": call.in_code.strip(),
             "for_run": call.for_run,
             "by": call.reviewer.name,
+            "reviewer": call.reviewer.to_dict(),
             "asserted": call.reviewer.asserted,
             "at": to_text(work.now),
         }
@@ -154,8 +155,9 @@ def _require_four_eyes(guard: Guard, halt: HaltRow, reviewer: Person, rules: Job
     """Checks four eyes; whether the author of something in the halt is unknown."""
     findings = halt_file.load(guard.store, halt.findings).findings
     authors, unknown = authors_of(findings)
-    starter = Person.from_dict(halt.started_by) if halt.started_by else None
-    require_four_eyes(reviewer, authors=authors, starter=starter, identities=rules.identities)
+    starters = [Person.from_dict(stored) for stored in (halt.started_by, *halt.starters) if stored]
+    for starter in (*starters, None):
+        require_four_eyes(reviewer, authors=authors, starter=starter, identities=rules.identities)
     return unknown
 
 
@@ -185,7 +187,9 @@ def _decide(guard: Guard, work: Work, halt: HaltRow, call: Deciding, reason: str
     if event is Event.PROPOSED and halt.state is State.PROPOSED:
         halt.proposal, halt.decision = taken, None
     elif halt.state is DECIDED_STATE[decided]:
-        first = {"proposed_by": halt.proposal["by"]} if event is Event.SECONDED and halt.proposal else {}
+        first: dict[str, object] = {}
+        if event is Event.SECONDED and halt.proposal:
+            first = {"proposed_by": halt.proposal["by"], "first_reviewer": halt.proposal["reviewer"]}
         halt.decision, halt.proposal, halt.confirmation = taken | first, None, None
     else:
         halt.decision = halt.proposal = None  # the two reviewers disagree: open again
@@ -193,6 +197,7 @@ def _decide(guard: Guard, work: Work, halt: HaltRow, call: Deciding, reason: str
     halt.expires_at = halting.decision_expires(work, DECISION_HOLDS) if one_run else None
     work.log(str(event), halt=halt.id, state=str(halt.state), **{key: taken[key] for key in _LOGGED})
     if halt.final:
+        work.job.last_clearance = None  # the run that was stopped records nothing
         halt.closed_at, halt.closed_because = to_text(work.now), f"stopped by {call.reviewer.name}: {reason}"
     work.save_halt(halt)
 

@@ -28,7 +28,8 @@ JOB_ROW = "job"  # the one id under kind "job"
 class Lease:
     """A job is updating: from the clearance until record, release or `until` (text, UTC).
 
-    `read_at` is the server's time of the earliest reading that it rests on; `halt` the halt that let it pass, or empty.
+    `read_at` is the server's time of the earliest reading that it rests on; `halt` the halt that let it pass, or empty;
+    `observed` that observe mode gave it although the check would have stopped the run.
     """
 
     clearance: str
@@ -36,6 +37,7 @@ class Lease:
     until: str
     read_at: str
     halt: str = ""
+    observed: bool = False
 
 
 @dataclass
@@ -86,9 +88,13 @@ class JobRow:
 class HaltRow:
     """A halt: identity, state and digest. What was told, delivered or learned about it are rows and blobs of their own.
 
-    `findings` names the blob with what it is about; `evidence` the digest and number of the latest version. `decision` is
+    `findings` names the blob with what it is about; `evidence` is the number of the latest version, `evidence_keys` name
+    the blobs of all of them in order, and `evidence_digest` is the latest one's. `earlier` is {"halt", "decision", "kept",
+    "kept_in"} of the halt that this one superseded: `kept_in` names the blob with the keys of all kept resources, `kept`
+    are the first of them, to be shown. `decision` is
     {"decision", "by", "reason", "at", "digest", "evidence", "resources", "in_code", "for_run", "asserted"}; `proposal` the
-    same while a second reviewer is needed. `in_use` is {"run", "clearance"}. `expires_at` bounds a decision for one run.
+    same while a second reviewer is needed. `in_use` is {"run", "clearance"}. `starters` are those who started
+    the runs that met it. `expires_at` bounds a decision for one run.
     """
 
     id: str
@@ -106,6 +112,7 @@ class HaltRow:
     evidence: int
     evidence_digest: str
     summary: list[dict[str, Any]]
+    evidence_keys: list[str] = field(default_factory=list)
     actor: str = ""
     author_unknown: bool = True
     number: int = 0
@@ -115,6 +122,7 @@ class HaltRow:
     proposal: dict[str, Any] | None = None
     confirmation: dict[str, Any] | None = None
     in_use: dict[str, str] | None = None
+    starters: list[dict[str, Any]] = field(default_factory=list)
     expires_at: str | None = None
     earlier: dict[str, Any] | None = None
     closed_at: str | None = None

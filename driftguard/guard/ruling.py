@@ -18,7 +18,7 @@ from driftguard.flow.decide import Action, Judged, Judgement, Verdict, carry_ove
 from driftguard.flow.halt import LETS_PASS, Event, State, difference_digest, transition
 from driftguard.flow.moment import to_text
 from driftguard.flow.policy import JobPolicy, Mode, Policy
-from driftguard.flow.review import UNREAD
+from driftguard.flow.review import UNREAD, Person, authors_of, same_person
 from driftguard.guard import halt_file, halting, memory
 from driftguard.guard.answer import Answer, Ask
 from driftguard.guard.blobs import put_json
@@ -28,7 +28,8 @@ from driftguard.guard.observe import Seen
 from driftguard.guard.rows import CHECK, HaltRow, Lease
 from driftguard.guard.work import Work
 
-_CALM = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.UNRECORDED, FindingKind.UNMANAGED)
+_CALM = (FindingKind.UNCHANGED, FindingKind.UNRECORDED, FindingKind.UNMANAGED)
+_MOST_STARTERS = 50
 
 
 class Ruling:
@@ -108,11 +109,13 @@ class Ruling:
             why = _why(judgement)
             return judgement.verdict, why, halt if halt and not halt.final else None
         halt = self._meet(seen, judgement, halt)
-        refusal = self._refusal(halt)
+        refusal = self._refusal(halt, judgement)
         if refusal:
             return Verdict.HALT, refusal, halt
         if judgement.of(Action.UNCLEAR) or any(finding.carried for finding in judgement.halting):
             return Verdict.CANNOT_TELL, "decided, but not everything could be read: ask again", halt
+        if not halt.author_unknown and any(_may_have_another_author(finding) for finding in judgement.halting):
+            return Verdict.CANNOT_TELL, "decided, but the log may still tell of another author: ask again", halt
         return Verdict.PROCEED, f"decided: {halt.state} ({halt.id})", halt
 
     def _nothing_halts(self, seen: Sequence[Seen], judgement: Judgement, halt: HaltRow) -> HaltRow:
@@ -142,15 +145,38 @@ class Ruling:
         )
         if halt is None or not same:
             if self.work.job.lease:
-                self.work.job.lease = None  # the run that held it is being stopped
+                # The run that held it is being stopped, and must not record what nobody has decided on.
+                self.work.job.lease = self.work.job.last_clearance = None
             return halting.open_halt(self.guard, self.work, seen, judgement.judged, occasion, "drift")
         halt.state = transition(halt.state, Event.MET)
+        self._met_by(halt)
         if not any(finding.carried for finding in judgement.halting):
             halting.amend(self.guard, self.work, halt, seen, judgement.judged, occasion)
         return halt
 
-    def _refusal(self, halt: HaltRow) -> str:
+    def _met_by(self, halt: HaltRow) -> None:
+        """Remember who started a run that met the halt: none of them may decide on it."""
+        starter = self.ask.started_by.to_dict() if self.ask.started_by else None
+        if starter and starter not in halt.starters and len(halt.starters) < _MOST_STARTERS:
+            halt.starters.append(starter)
+            self.work.save_halt(halt)
+
+    def _decided_by_a_party(self, halt: HaltRow, judgement: Judgement) -> str:
+        """Why a decision does not count for this run: its starter took it, or somebody who is now known as an author."""
+        deciders = [(halt.decision or {}).get("reviewer"), (halt.decision or {}).get("first_reviewer")]
+        deciders.append((halt.confirmation or {}).get("reviewer"))
+        authors, starter = authors_of(judgement.halting)[0], self.ask.started_by
+        for decider in (Person.from_dict(stored) for stored in deciders if stored):
+            if starter and same_person(decider, starter, self.rules.identities):
+                return f"halted ({halt.id}): {decider.name} decided on it and started this run: ask another reviewer"
+            if any(same_person(decider, author, self.rules.identities) for author in authors):
+                return f"halted ({halt.id}): {decider.name} decided on it and made the change: ask another reviewer"
+        return ""
+
+    def _refusal(self, halt: HaltRow, judgement: Judgement) -> str:
         """Why the halt does not let this run pass, or empty."""
+        if halt.state in LETS_PASS and (refused := self._decided_by_a_party(halt, judgement)):
+            return refused
         if halt.state not in LETS_PASS:
             return f"halted ({halt.id}): {_NEXT_STEP[halt.state]}"
         if halt.state is State.IN_USE and (halt.in_use or {}).get("run") != self.ask.run:
@@ -189,6 +215,7 @@ class Ruling:
             held = Lease(self.id, self.ask.run, to_text(until), self.looked.read_at, passing)
             if passing and halt:
                 self._use(halt, held)
+            held.observed = verdict is not Verdict.PROCEED
             self.work.log("cleared", check=self.id, run=self.ask.run, halt=passing)
         held.until = to_text(until)
         job.lease, job.last_clearance = held, held
@@ -203,7 +230,11 @@ class Ruling:
         self.work.save_halt(halt)
 
     def _all_calm(self, seen: Sequence[Seen]) -> bool:
-        return all(item.finding.kind in _CALM for item in seen)
+        """Whether everything is as recorded, but for ETags: where a difference is passed over, its author is still sought."""
+        return all(
+            item.finding.kind in _CALM or (item.finding.kind is FindingKind.TOUCHED and _is_as_recorded(item.finding))
+            for item in seen
+        )
 
     def _occasion(self) -> halting.Occasion:
         ask = self.ask
@@ -246,6 +277,15 @@ def halt_held(guard: Guard, halt: HaltRow) -> list[Seen]:
     """What a halt is about, with the live snapshots of then."""
     stored = halt_file.load(guard.store, halt.findings)
     return [Seen(finding, stored.live.get(finding.ref.key)) for finding in stored.findings]
+
+
+def _is_as_recorded(finding: Finding) -> bool:
+    return not finding.changes and not finding.detail
+
+
+def _may_have_another_author(finding: Finding) -> bool:
+    found = finding.attribution
+    return found is not None and not found.covered
 
 
 def _gone_words(halt: HaltRow) -> str:

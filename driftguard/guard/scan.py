@@ -1,7 +1,8 @@
 """Scan: judges every job, as a gate does, and makes the lists across jobs anew.
 
 Rules:
-- One job that cannot be judged stops no other; it is named in the report.
+- One job that cannot be judged stops no other, whatever is wrong with it; it is named in the report as an error.
+- Lists across jobs that cannot be made anew stay as they are: the jobs are judged all the same.
 - A job that is updating or settling is left alone: its run, or its record, speaks next.
 """
 
@@ -11,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from driftguard.errors import Busy, DriftGuardError
+from driftguard.errors import Busy, CannotTell, DriftGuardError
 from driftguard.flow.decide import Verdict
 from driftguard.guard import index
-from driftguard.guard.blobs import load_baseline
+from driftguard.guard.blobs import Damaged, load_baseline
 from driftguard.guard.check import Answer, Ask, check
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import Delivered, deliver_due
@@ -24,7 +25,10 @@ from driftguard.guard.work import Work
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found, by job: answers, jobs that were busy or settling, and errors."""
+    """What a scan found, by job: answers, jobs that were busy or settling, and errors.
+
+    An error under the name of the index partition is of the lists across jobs.
+    """
 
     answers: tuple[Answer, ...]
     busy: tuple[str, ...]
@@ -41,7 +45,7 @@ class ScanReport:
         """Counts, as one line of a log."""
         verdicts = [str(answer.verdict) for answer in self.answers]
         return {
-            "jobs": len(self.answers) + len(self.busy) + len(self.errors),
+            "jobs": len(self.answers) + len(self.busy) + len(self.errors.keys() - {index.INDEX}),
             "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
             "halted": sorted(a.job for a in self.answers if a.verdict is Verdict.HALT),
             "busy": sorted(self.busy),
@@ -53,31 +57,46 @@ class ScanReport:
 def gate_every_job(guard: Guard) -> ScanReport:
     """Judge every job that has a baseline. Raises StoreUnavailable and BadConfiguration, which concern all of them."""
     guard.policy()
-    rebuild_indexes(guard)
     answers: list[Answer] = []
     busy: list[str] = []
     errors: dict[str, DriftGuardError] = {}
     run = "scan-" + guard.new_id()
+    try:
+        rebuild_indexes(guard)
+    except Exception as error:  # noqa: BLE001  # reason: the lists of one damaged job must not stop the others' checks
+        errors[index.INDEX] = _as_ours(index.INDEX, error)
     for name in index.jobs(guard.store):
-        job = Work(guard.store, name, guard.clock.now()).job
-        if job.retired_at or not job.baseline:
-            continue
         try:
-            answers.append(check(guard, Ask(name, run, gate=True)))
+            job = Work(guard.store, name, guard.clock.now()).job
+            if not job.retired_at and job.baseline:
+                answers.append(check(guard, Ask(name, run, gate=True)))
         except Busy:
             busy.append(name)
-        except DriftGuardError as error:
-            errors[name] = error
+        except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault of one job must not hide the others' drift
+            errors[name] = _as_ours(name, error)
     return ScanReport(tuple(answers), tuple(busy), errors, tuple(deliver_due(guard)))
 
 
+def _as_ours(name: str, error: Exception) -> DriftGuardError:
+    """The error; for a fault that nobody foresaw one that says so, with its kind only: its text may hold a body."""
+    if isinstance(error, DriftGuardError):
+        return error
+    return CannotTell(
+        f"{name} could not be judged: an unforeseen {type(error).__name__}",
+        f"run it alone to see more: driftguard check --job {name} --gate",
+    )
+
+
 def rebuild_indexes(guard: Guard) -> None:
-    """Make the lists across jobs again from the jobs."""
+    """Make the lists across jobs again from the jobs. A baseline that cannot be read leaves its scopes as they were."""
 
     def scopes_of(name: str) -> Iterable[str]:
         job = Work(guard.store, name, guard.clock.now()).job
         if not job.baseline:
             return set()
-        return {scope_of(entry.ref) for entry in load_baseline(guard.store, job.baseline).entries.values()}
+        try:
+            return {scope_of(entry.ref) for entry in load_baseline(guard.store, job.baseline).entries.values()}
+        except Damaged:
+            return set()  # nothing is removed by leaving them out, and the job's own check says what is wrong
 
     index.rebuild(guard.store, guard.clock.now(), scopes_of)

@@ -9,10 +9,11 @@ Rules:
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -23,23 +24,43 @@ MAX_LINE = 16 * 2**20  # bytes; an ARM answer is a small part of it
 _GZIP = b"\x1f\x8b"
 
 
-def open_lines(path: str) -> Iterator[bytes]:
+@contextmanager
+def open_lines(path: str) -> Iterator[Lines]:
     """The lines of a file, plain or gzip (told by its first bytes); `-` is the standard input.
 
     A line longer than MAX_LINE is cut one byte beyond it, the rest of it is passed over. Raises NotFound and WrongUse
-    for a file that cannot be opened, CannotTell for one that breaks off.
+    for a file that cannot be opened, before any line is read; reading raises CannotTell for one that breaks off.
     """
     with ExitStack() as stack:
         plain = cast(BufferedReader, sys.stdin.buffer) if path == "-" else stack.enter_context(_opened(path))
+        yield Lines(path, plain)
+
+
+class Lines:
+    """The lines of an opened file, once."""
+
+    def __init__(self, path: str, plain: BufferedReader) -> None:
+        self._path = path
+        self._plain = plain
+
+    def __iter__(self) -> Iterator[bytes]:
         try:
-            if plain.peek(2).startswith(_GZIP):
-                yield from _lines(stack.enter_context(gzip.open(plain)))
+            if self._plain.peek(2).startswith(_GZIP):
+                with gzip.open(self._plain) as unpacked:
+                    yield from _lines(unpacked)
             else:
-                yield from _lines(plain)
+                yield from _lines(self._plain)
         except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
             raise CannotTell(
-                f"{path} breaks off or is damaged ({type(error).__name__})", "copy the file again and start over"
+                f"{self._path} breaks off or is damaged ({type(error).__name__})", "copy the file again and start over"
             ) from error
+
+    def is_file(self, other: Path) -> bool:
+        """Whether these lines are read from that very file, under whichever name."""
+        try:
+            return os.path.samestat(os.fstat(self._plain.fileno()), other.stat())
+        except OSError:  # there is no such file, or the input is none
+            return False
 
 
 def _opened(path: str) -> BufferedReader:

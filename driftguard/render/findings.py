@@ -23,6 +23,7 @@ from driftguard.render.untrusted import VALUE, one_line, two_values, value_text
 Finding = Mapping[str, Any]
 
 _PATH = 160
+_EVENT = ("at", "operation", "correlation_id", "client")  # what an attribution takes from the event that it names
 _ACTORS = {
     "person": "a person",
     "unknown": "not known what kind of account",
@@ -32,6 +33,9 @@ _ACTORS = {
     "autoscale": "autoscale",
     "platform": "the platform",
 }
+
+
+_SAY_ALL = (FindingKind.UNRECORDED, FindingKind.UNMANAGED)  # their detail says the same once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,10 @@ def headline(finding: Finding) -> str:
         FindingKind.GONE: "is gone",
         FindingKind.IN_FLIGHT: "is still being changed",
         FindingKind.UNREADABLE: f"could not be read ({one_line(finding.get('cause', ''), 40)})",
-        FindingKind.UNRECORDED: "was never recorded",
-        FindingKind.UNMANAGED: "is in the job's scope and was never recorded",
+        FindingKind.UNRECORDED: "is named, and was never recorded: the next record takes it in",
+        FindingKind.UNMANAGED: "is in the job's scope, and was never recorded",
     }[FindingKind(kind)]
-    return f"{words}: {detail}" if detail else words
+    return f"{words}: {detail}" if detail and kind not in _SAY_ALL else words
 
 
 def configuration(finding: Finding) -> list[Mapping[str, Any]]:
@@ -123,9 +127,17 @@ def author(finding: Finding) -> str:
         return f"by nobody known: {why}; {_bracket(found)}"
     client = f" with {one_line(found['client'], 80)}" if found["client"] else ""
     when = f" at {when_text(found['at'])}" if found["at"] else f" {_bracket(found)}"
-    others = len({writer["who"] for writer in found["writers"]} - {found["who"]})
+    others = _others(found)
     more = f"; {others} more wrote as well" if others else ""
     return f"by {one_line(found['who'], 120)} ({actor_text(found['actor'])}){client}{when}, {sure_text(found)}{more}"
+
+
+def _others(found: Mapping[str, Any]) -> int:
+    """How many beside the named one wrote. `who` may be a label: the named one's own event says who that is."""
+    own = [writer for writer in found["writers"] if all(writer[key] == found[key] for key in _EVENT)]
+    named = {writer["who"].lower() for writer in own[:1]}
+    named |= {found[key].lower() for key in ("who", "object_id", "app_id") if found[key]}
+    return len({writer["who"].lower() for writer in found["writers"]} - named)
 
 
 def actor_text(actor: str) -> str:

@@ -162,8 +162,17 @@ def job_view(view: JobView) -> View:
     ledger {number, head}, halts, halt, baseline}.
 
     `halt` is the one that is not final, or null; `halts` how many there ever were. `baseline` is {generation, at, by, run,
-    ticket, resources [{resource, type, api_version, etag, fingerprint, at, provenance, proven}]}; null where not loaded.
+    ticket, resources [{resource, type, api_version, etag, fingerprint, at, provenance, proven}]}; null where nothing is.
     """
+    return {**_job(view), "baseline": _baseline(view.baseline) if view.baseline else None}
+
+
+def jobs_view(views: Sequence[JobView]) -> View:
+    """{jobs: [as `job_view`, without baseline]}."""
+    return {"jobs": [_job(view) for view in views]}
+
+
+def _job(view: JobView) -> View:
     job = view.row
     return {
         "job": job.name,
@@ -179,13 +188,7 @@ def job_view(view: JobView) -> View:
         "ledger": {"number": job.ledger_number, "head": job.ledger_head},
         "halts": job.halts,
         "halt": _halt(view.halt) if view.halt else None,
-        "baseline": _baseline(view.baseline) if view.baseline else None,
     }
-
-
-def jobs_view(views: Sequence[JobView]) -> View:
-    """{jobs: [as `job_view`]}."""
-    return {"jobs": [job_view(view) for view in views]}
 
 
 def _lease(lease: Lease) -> View:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.record import Baseline
 from driftguard.render.findings import resource_name, when_text
-from driftguard.render.tables import age, table
+from driftguard.render.tables import age, number, table
 from driftguard.render.untrusted import one_line
 
 if TYPE_CHECKING:  # types only, as in text.py
@@ -61,7 +61,7 @@ def job_text(view: JobView) -> str:
         f"Job {one_line(job.name)}: {_job_state(view)}",
         f"  cloud {one_line(job.cloud)}, tenant {one_line(job.tenant or 'not known')}",
         f"  last found as recorded: {_when(job.good_at)}",
-        f"  ledger: {job.ledger_number} entries, head {one_line(job.ledger_head)}",
+        f"  ledger: {number(job.ledger_number, 'entry', 'entries')}, head {one_line(job.ledger_head)}",
     ]
     if view.baseline is not None:
         lines += ["", *_baseline(view.baseline)]
@@ -98,7 +98,8 @@ def _baseline(baseline: Baseline) -> list[str]:
         )
         for entry in entries[:_MOST_RESOURCES]
     ]
-    first = f"Generation {baseline.generation}, {for_people(baseline.at)}, {', '.join([by, *told])}: {len(entries)} resources"
+    holds = number(len(entries), "resource", "resources")
+    first = f"Generation {baseline.generation}, {for_people(baseline.at)}, {', '.join([by, *told])}: {holds}"
     more = [f"and {len(entries) - _MOST_RESOURCES} more (--json has all)"] if len(entries) > _MOST_RESOURCES else []
     return [first, *table(("RESOURCE", "TYPE", "API-VERSION", "READ AT", "ACCEPTED BY"), rows).splitlines(), *more]
 

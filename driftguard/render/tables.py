@@ -1,4 +1,4 @@
-"""Lists for people: aligned columns, no lines drawn."""
+"""Lists for people: aligned columns, no lines drawn; ages and numbers as they are read."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def age(since: datetime, now: datetime) -> str:
         if passed >= length:
             return f"{passed // length}{unit}"
     return f"{passed // timedelta(seconds=1)}s"
+
+
+def number(count: int, one: str, many: str) -> str:
+    """`1 entry`, `2 entries`."""
+    return f"{count} {one if count == 1 else many}"

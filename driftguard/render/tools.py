@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from driftguard.flow.moment import for_people
+from driftguard.flow.moment import for_people, to_text
 from driftguard.guard.doctor import Symptom
-from driftguard.guard.explain import Explained
+from driftguard.guard.explain import Explained, PathTold
 from driftguard.guard.replay import ReplaySummary
 from driftguard.guard.verify import Verified
 from driftguard.render.untrusted import one_line
 
 
 def explain_view(told: Explained) -> dict[str, Any]:
-    """{"job", "resource", "finding", "action", "reason", "severity", "recorded", "paths", "not_in_body", "policy"}."""
+    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "paths", "not_in_body", "policy",
+    "exit_code"}; each of `paths` is {"path", "class", "rule", "reason", "owner", "differs"}, the two of the rule or null.
+    """
     entry = told.entry
     return {
         "job": told.job,
@@ -25,18 +27,27 @@ def explain_view(told: Explained) -> dict[str, Any]:
         "reason": told.reason,
         "severity": told.severity,
         "recorded": {
-            "at": for_people(entry.at),
+            "at": to_text(entry.at),
             "api_version": entry.api_version,
             "etag": entry.etags.normal(),
             "fingerprint": entry.fingerprint,
             "provenance": str(entry.provenance),
         },
-        "paths": [
-            {"path": one.path, "class": one.kind, "rule": one.rule, "differs": one.differs} for one in told.paths
-        ],
+        "paths": [_path_view(one) for one in told.paths],
         "not_in_body": list(told.not_in_body),
         "policy": told.policy,
-        "exit_code": 0,
+        "exit_code": told.exit_code,
+    }
+
+
+def _path_view(one: PathTold) -> dict[str, Any]:
+    return {
+        "path": one.path,
+        "class": one.kind,
+        "rule": one.rule,
+        "reason": one.why or None,
+        "owner": one.owner or None,
+        "differs": one.differs,
     }
 
 
@@ -56,10 +67,17 @@ def explain_text(told: Explained) -> str:
         lines.append(f"  written by {one_line(who)}")
     for one in told.paths:
         differs = "differs" if one.differs else "does not differ now"
-        lines.append(f"  {one_line(one.path)}: {one.kind}, {differs}; {one_line(one.rule)}")
+        lines.append(f"  {one_line(one.path)}: {one.kind}, {differs}; {_rule_text(one)}")
     lines += [f"  not part of its body: {one_line(part)}" for part in told.not_in_body]
     lines.append(f"  policy: {one_line(told.policy)}")
     return "\n".join(lines)
+
+
+def _rule_text(one: PathTold) -> str:
+    """The rule that decided, with its reason and whom to ask."""
+    why = f": {one_line(one.why, 300)}" if one.why else ""
+    owner = f" ({one_line(one.owner, 120)})" if one.owner else ""
+    return f"{one_line(one.rule)}{why}{owner}"
 
 
 def verify_view(result: Verified) -> dict[str, Any]:

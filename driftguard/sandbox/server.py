@@ -231,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(length))
         try:
             return json.loads(data) if data else None
-        except ValueError as wrong:
+        except (ValueError, RecursionError) as wrong:
             raise invalid_body(f"{type(wrong).__name__} while reading JSON") from wrong
 
 

@@ -16,11 +16,13 @@ from driftguard.flow.attribute import (
     Principal,
     actor_of,
     attribute,
+    deletes,
     is_foreign,
     is_proven,
     writers_of,
 )
-from tests.flow.findings import BRACKET, NOON, event, events, ref
+from driftguard.flow.resource import parse_ref
+from tests.flow.findings import BRACKET, GROUP, NOON, event, events, ref
 
 PIPELINE = Principal(app_id="APP-Pipeline", object_id="OID-Pipeline", label="release pipeline")
 OWN = Own((PIPELINE,), frozenset({"corr-own"}))
@@ -198,8 +200,8 @@ def test_one_unproven_writer_makes_the_change_unproven() -> None:
 @pytest.mark.parametrize("own", [OWN, replace(OWN, principals=())])
 @pytest.mark.parametrize("actor", Actor)
 def test_a_write_is_foreign_where_somebody_else_positively_made_it(actor: Actor, own: Own, correlation: str) -> None:
-    told = replace(OF_CLASS[actor], correlation_id=correlation)
-    by_known_others = bool(own.principals) and correlation == "corr-else"
+    told = replace(OF_CLASS[actor], correlation_id=correlation, client="")
+    by_known_others = bool(own.principals)  # a correlation id excuses nobody: callers choose it
     expected = {
         Actor.PERSON: True,
         Actor.UNKNOWN: by_known_others,
@@ -207,6 +209,37 @@ def test_a_write_is_foreign_where_somebody_else_positively_made_it(actor: Actor,
     }
     # Without principals our own pipeline is one application among others.
     assert is_foreign(told, own) is expected.get(actor, False)
+
+
+def test_a_resource_provider_is_excused_by_the_correlation_id_of_our_deployment_and_by_no_other() -> None:
+    provider = replace(OF_CLASS[Actor.OTHER_AUTOMATION], client="App Service", is_person=False)
+    assert not is_foreign(replace(provider, correlation_id="corr-own"), OWN)
+    assert is_foreign(replace(provider, correlation_id="corr-else"), OWN)
+
+
+def test_what_was_written_above_a_resource_counts_where_nothing_was_written_on_it_and_a_deletion_always() -> None:
+    subnet = parse_ref(f"{ref().id}/subnets/default")
+    on_parent = event(id="1", resource=ref().key, correlation_id="c-1")
+    on_group = event(id="2", resource=GROUP.lower(), operation="Microsoft.Resources/tags/write", correlation_id="c-2")
+    gone = event(
+        id="3",
+        resource=GROUP.lower(),
+        operation="Microsoft.Resources/subscriptions/resourceGroups/delete",
+        correlation_id="c-3",
+    )
+    on_it = event(id="4", resource=subnet.key, correlation_id="c-4")
+    assert writers_of(subnet, [events(on_parent, on_group)], BRACKET) == [on_parent]
+    assert writers_of(subnet, [events(on_parent, on_it)], BRACKET) == [on_it]
+    assert {one.id for one in writers_of(subnet, [events(on_it, gone)], BRACKET)} == {"3", "4"}
+    assert deletes(gone, subnet) and not deletes(on_parent, subnet)
+
+
+def test_a_write_in_the_second_of_the_recorded_reading_never_excuses_what_is_found_later() -> None:
+    early = BRACKET[0] + timedelta(milliseconds=300)
+    own = by_pipeline(at=early, correlation_id="corr-own")
+    found = attribute(ref(), [events(own)], BRACKET, OWN)
+    assert (found.actor, found.proven) == (Actor.UNKNOWN, False)
+    assert attribute(ref(), [events(event(at=early))], BRACKET, OWN).actor is Actor.PERSON
 
 
 def test_the_label_of_the_policy_names_our_pipeline_and_others_are_named_by_what_is_known() -> None:

@@ -28,7 +28,7 @@ from driftguard.flow.resource import parse_ref
 from tests.flow.bodies import TestSealer, bodies
 from tests.flow.findings import GROUP, NOON, ref
 
-EVERY = [Traces(*flags) for flags in itertools.product((False, True), repeat=8)]
+EVERY = [Traces(*flags) for flags in itertools.product((False, True), repeat=10)]
 
 
 def as_designed(t: Traces) -> str:
@@ -45,8 +45,10 @@ def as_designed(t: Traces) -> str:
     if t.recorded and t.foreign_write:
         return "held by a halt"
     match (t.gone, t.recorded, t.named):
-        case (True, True, _):
+        case (True, True, _) if t.own_deletion:
             return "retired"
+        case (True, True, _):
+            return "held by a halt" if t.log_complete else "pending"
         case (True, False, _):
             return "pending"
         case (False, _, True):
@@ -56,7 +58,7 @@ def as_designed(t: Traces) -> str:
 
 
 def test_every_resource_has_the_fate_that_the_design_says() -> None:
-    assert len(EVERY) == 256
+    assert len(EVERY) == 1024
     assert {traces: fate_of(traces) for traces in EVERY} == {traces: Fate(as_designed(traces)) for traces in EVERY}
 
 

@@ -16,7 +16,7 @@ from driftguard.errors import StoreUnavailable
 from driftguard.flow.diff import same
 from driftguard.flow.reading import ETags
 from driftguard.flow.record import Baseline, Entry, Snapshot
-from driftguard.guard.blobs import Bodies, get_json, load_baseline, put_json, put_named, put_pack
+from driftguard.guard.blobs import Bodies, get_json, get_named, load_baseline, put_json, put_named, put_pack
 from tests.flow.bodies import bodies
 from tests.flow.findings import NOON, ref
 
@@ -44,6 +44,14 @@ def test_another_value_under_the_same_prefix_gets_another_key_and_the_same_value
     assert put_named(store, "job/baseline/000001-r", {"a": 1}) == one
     assert (get_json(store, one), get_json(store, other)) == ({"a": 1}, {"a": 2})
     assert all(key.startswith("job/baseline/000001-r-") for key in (one, other))
+
+
+def test_what_is_named_by_its_content_is_read_only_where_it_matches(store: SqliteStore) -> None:
+    key = put_named(store, "job/x", {"b": [1.5, None, "é"], "a": 1})
+    assert get_named(store, key) == {"a": 1, "b": [1.5, None, "é"]}
+    put_json(store, "job/x-0123456789ab", {"a": 1})
+    with pytest.raises(StoreUnavailable, match="damaged job/x-0123456789ab"):
+        get_named(store, "job/x-0123456789ab")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)  # each one writes to the disk
@@ -85,6 +93,7 @@ def test_what_is_lost_or_damaged_makes_the_store_unavailable_and_names_the_blob(
     entry = Entry.of(snapshot("a", {}), pack="job/x", line=0)
     for read in (
         lambda: get_json(store, "job/x"),
+        lambda: get_named(store, "job/x"),
         lambda: load_baseline(store, "job/x"),
         lambda: Bodies(store).of(entry),
     ):

@@ -19,6 +19,7 @@ from driftguard.flow.halt import difference_digest
 from driftguard.flow.reading import ETags
 from driftguard.flow.record import Snapshot
 from driftguard.guard import halt_file
+from driftguard.guard.blobs import put_named
 from driftguard.guard.observe import Seen
 from tests.flow.bodies import bodies
 from tests.flow.findings import NOON, attribution, change, event, finding, ref
@@ -49,8 +50,9 @@ def full(kind: FindingKind) -> Finding:
 @pytest.mark.parametrize("kind", FindingKind)
 def test_every_finding_comes_back_whole(store: SqliteStore, kind: FindingKind) -> None:
     found = [full(kind), finding(kind, "plain")]
-    halt_file.save(store, "job/halts/h-1/1", [Seen(found[0], LIVE), Seen(found[1])])
-    loaded = halt_file.load(store, "job/halts/h-1/1")
+    key = halt_file.save(store, "job/halts/h-1/1", [Seen(found[0], LIVE), Seen(found[1])])
+    loaded = halt_file.load(store, key)
+    assert key.startswith("job/halts/h-1/1-")
     assert loaded.findings == tuple(found)
     assert loaded.live == {ref().key: LIVE}
     assert difference_digest(loaded.findings) == difference_digest(found)
@@ -66,15 +68,33 @@ def test_any_difference_comes_back_with_the_same_digest(before: dict[str, Any], 
         assert same(one.before, other.before) and same(one.after, other.after)
 
 
-def test_what_was_written_first_stays(store: SqliteStore) -> None:
-    halt_file.save(store, "job/halts/h-1/1", [Seen(finding(FindingKind.GONE, "first"))])
-    halt_file.save(store, "job/halts/h-1/1", [Seen(finding(FindingKind.GONE, "second"))])
-    assert [one.ref.name for one in halt_file.load(store, "job/halts/h-1/1").findings] == ["first"]
+def test_a_lost_trys_findings_are_never_taken_for_anothers(store: SqliteStore) -> None:
+    first, second = (
+        halt_file.save(store, "job/halts/h-1/1", [Seen(finding(FindingKind.GONE, name))])
+        for name in ("first", "second")
+    )
+    assert [one.ref.name for one in halt_file.load(store, first).findings] == ["first"]
+    assert [one.ref.name for one in halt_file.load(store, second).findings] == ["second"]
 
 
 def test_a_lost_file_is_no_empty_halt(store: SqliteStore) -> None:
     with pytest.raises(StoreUnavailable, match="h-1"):
-        halt_file.load(store, "job/halts/h-1/1")
+        halt_file.load(store, "job/halts/h-1/1-0123456789ab")
+
+
+@pytest.mark.parametrize("value", [[], {}, 5, None, "text", [{"x": 1}], [5], [[]], [{"ref": ["arm"], "live": None}]])
+def test_findings_of_another_form_or_none_at_all_are_damaged(store: SqliteStore, value: Any) -> None:
+    with pytest.raises(StoreUnavailable, match="damaged job/halts/h-1/1"):
+        halt_file.load(store, put_named(store, "job/halts/h-1/1", value))
+
+
+def test_findings_that_do_not_match_their_name_are_damaged(store: SqliteStore) -> None:
+    key = put_named(store, "job/halts/h-1/1", [halt_file._to_json(Seen(full(FindingKind.MOVED)))])
+    other = key[:-12] + "0" * 12
+    data = store.read(key)
+    assert data and store.put_once(other, data)
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        halt_file.load(store, other)
 
 
 @given(st.sampled_from(FindingKind))

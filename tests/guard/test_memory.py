@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from driftguard.adapters.stores.sqlite import SqliteStore
+from driftguard.errors import StoreUnavailable
 from driftguard.flow.check import FindingKind, Side
 from driftguard.flow.ports import Store
 from driftguard.guard import memory
+from driftguard.guard.blobs import put_named
 from driftguard.guard.memory import Memory
 from driftguard.guard.rows import JobRow
 from tests.flow.findings import NOON, finding
@@ -68,3 +72,33 @@ def test_a_memory_is_read_as_it_was_written(store: Store) -> None:
     assert memory.load(store, job) == known
     memory.save(store, job, Memory())
     assert job.memory == "" and memory.load(store, job) == Memory()
+
+
+WRONG = [
+    5,
+    [],
+    {},
+    {"silent": {}},
+    {"silent": [], "changed": []},
+    {"silent": {"a": 1}, "changed": {}},
+    {"silent": {"a": {"since": "soon", "times": 1}}, "changed": {}},
+    {"silent": {"a": {"since": "2026-03-01T12:00:00.000000Z", "times": "x"}}, "changed": {}},
+    {"silent": {}, "changed": {"a": {"at": "2026-03-01T12:00:00.000000Z"}}},
+]
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_a_memory_of_another_form_is_an_empty_one(store: Store, value: Any) -> None:
+    assert memory.load(store, JobRow("shop-prod", memory=put_named(store, "shop-prod/memory", value))) == Memory()
+
+
+def test_a_memory_that_is_lost_is_an_empty_one(store: Store) -> None:
+    assert memory.load(store, JobRow("shop-prod", memory="shop-prod/memory-0123456789ab")) == Memory()
+
+
+def test_a_store_that_does_not_answer_is_no_empty_memory(store: SqliteStore) -> None:
+    job = JobRow("shop-prod")
+    memory.save(store, job, Memory().after([MOVED], NOON, partial=False))
+    store.path.unlink()
+    with pytest.raises(StoreUnavailable):
+        memory.load(store, job)

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from hypothesis import strategies as st
 
 from driftguard.errors import CannotTell, NotFound, WrongUse
 from driftguard.flow.check import FindingKind
-from driftguard.flow.diff import PathRules
-from driftguard.flow.path import PathPattern, PatternSet
+from driftguard.flow.policy import Match, PlatformTable, Policy, Rule
+from driftguard.guard.replay import ReplaySummary, Verdict, judge_lines
 from driftguard.guard.traffic_file import MAX_LINE, open_lines
-from driftguard.guard.replay import ReplaySummary, Verdict, replay
 from tests.corpus import corpus_file
 
 SETTLED = {"name": "v", "etag": '"1"', "properties": {"a": 1, "noise": 1, "provisioningState": "Succeeded"}}
+NAMED = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups"
 PAIR: dict[str, Any] = {
     "pair_id": "p1",
     "type": "Microsoft.Network/virtualNetworks",
@@ -35,16 +36,24 @@ def with_properties(**properties: Any) -> dict[str, Any]:
     return {**SETTLED, "properties": {**SETTLED["properties"], **properties}}  # type: ignore[dict-item]  # a dict above
 
 
-def rules_for(type_: str) -> PathRules:
-    assert type_ == PAIR["type"]
-    return PathRules(
-        platform=PatternSet([(PathPattern.parse("properties.noise"), "read-only")]),
-        ignore=PatternSet([(PathPattern.parse("properties.scaled"), "autoscale")]),
-    )
+TODAY = date(2026, 10, 1)
+TABLE = {PAIR["type"].lower(): PlatformTable("a table", ("properties.noise",))}
+POLICY = Policy(
+    source="a test",
+    digest="",
+    platform=lambda namespace: TABLE,
+    rules=(
+        Rule("autoscale", Match(type=PAIR["type"]), ignore=("properties.scaled",)),
+        Rule("one group", Match(resource_group="rg-shop-*"), ignore=("properties.of_group",)),
+        Rule("one name", Match(name="v-*"), ignore=("properties.of_name",)),
+        Rule("one id", Match(id="*/virtualnetworks/v-1"), ignore=("properties.of_id",)),
+        Rule("keys", Match(type="*"), redact=("properties.list",)),
+    ),
+)
 
 
 def judge(lines: Iterable[bytes | str]) -> list[Verdict]:
-    return list(replay(lines, rules_for))
+    return list(judge_lines((line.encode() if isinstance(line, str) else line for line in lines), POLICY, TODAY))
 
 
 def judge_pair(**fields: Any) -> Verdict:
@@ -93,6 +102,31 @@ def test_findings(fields: dict[str, Any], finding: str) -> None:
     assert judge_pair(**fields).as_json()["finding"] == finding
 
 
+@pytest.mark.parametrize(
+    ("resource", "ignored"),
+    [
+        ("/subscriptions/x", []),  # no id that ARM could have: by its type alone
+        (f"{NAMED}/rg-other/providers/Microsoft.Network/virtualNetworks/w", []),
+        (f"{NAMED}/RG-Shop-1/providers/Microsoft.Network/virtualNetworks/w", ["of_group"]),
+        (f"{NAMED}/rg-shop-1/providers/Microsoft.Network/virtualNetworks/V-1", ["of_group", "of_id", "of_name"]),
+        (f"{NAMED}/rg-other/providers/Microsoft.Network/virtualNetworks/v-2", ["of_name"]),
+    ],
+)
+def test_rules_on_group_name_and_id_are_applied_as_in_a_check(resource: str, ignored: list[str]) -> None:
+    changed = dict.fromkeys(("of_group", "of_id", "of_name"), 2)
+    told = judge_pair(id=resource, after=with_properties(**changed)).as_json()
+    assert [one["path"] for one in told["ignored"]] == [f"properties.{name}" for name in ignored]
+    assert len(told["configuration"]) == len(changed) - len(ignored)
+
+
+def test_what_the_policy_redacts_is_sealed_before_anything_is_compared() -> None:
+    verdict = judge_pair(
+        before=with_properties(list=["canary"]), after=with_properties(list=[{"name": "canary", "value": 1}])
+    )
+    assert verdict.finding is FindingKind.MOVED and "canary" not in json.dumps(verdict.as_json())
+    assert judge_pair(before=with_properties(list=[1]), after=with_properties(list=["1"])).configuration == ()
+
+
 def without(name: str) -> str:
     return json.dumps({key: value for key, value in PAIR.items() if key != name})
 
@@ -105,9 +139,15 @@ def without(name: str) -> str:
         "{",
         "[]",
         "null",
+        json.dumps({**PAIR, "seconds": float("nan")}),
+        json.dumps({**PAIR, "after": {"a": float("inf")}}),
+        json.dumps(PAIR).replace('"a": 1', '"a": 1e999'),
+        json.dumps(PAIR).replace('"a": 1', '"a": 1, "a": 2'),
+        json.dumps(PAIR)[:-1] + ', "after": {}}',
         b"\xff\xfe\xfd",
         "1" * 5000,
         "[" * 100_000,
+        '{"a":' * 100_000,
         *(without(name) for name in PAIR),
         *(json.dumps({**PAIR, name: None}) for name in PAIR if name != "after"),
         *(json.dumps({**PAIR, name: 7}) for name in PAIR),
@@ -159,29 +199,34 @@ def test_the_summary_counts_findings_by_label_and_sets_the_exit_code() -> None:
     assert summary.by_label["quiet"]["unreadable"] == summary.by_label["(none)"]["unreadable"] == 1
 
 
+def lines_of(path: Path | str) -> list[bytes]:
+    with open_lines(str(path)) as lines:
+        return list(lines)
+
+
 def test_lines_are_read_from_plain_and_gzip_files_whatever_their_names(tmp_path: Path) -> None:
     content = b"one\ntwo\n\nlast"
     plain, packed = tmp_path / "plain.gz", tmp_path / "packed.jsonl"
     plain.write_bytes(content)
     packed.write_bytes(gzip.compress(content))
     for path in (plain, packed):
-        assert list(open_lines(str(path))) == [b"one\n", b"two\n", b"\n", b"last"]
+        assert lines_of(path) == [b"one\n", b"two\n", b"\n", b"last"]
 
 
 def test_a_dash_is_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(gzip.compress(b"one\n")))))
-    assert list(open_lines("-")) == [b"one\n"]
+    assert lines_of("-") == [b"one\n"]
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    assert list(open_lines(str(tmp_path / "empty"))) == []
+    assert lines_of(tmp_path / "empty") == []
 
 
 def test_a_line_beyond_the_limit_is_one_unreadable_line(tmp_path: Path) -> None:
     file = tmp_path / "long"
     file.write_bytes(b" " * (3 * MAX_LINE) + b"\n" + json.dumps(PAIR).encode())
-    assert [verdict.finding for verdict in judge(open_lines(str(file)))] == [
+    assert [verdict.finding for verdict in judge(lines_of(file))] == [
         FindingKind.UNREADABLE,
         FindingKind.UNCHANGED,
     ]
@@ -192,22 +237,31 @@ def test_a_file_that_breaks_off_or_is_damaged_is_an_error(tmp_path: Path, damage
     file = tmp_path / "broken"
     file.write_bytes(damage(gzip.compress(bytes(range(256)) * 20)))
     with pytest.raises(CannotTell, match="breaks off or is damaged"):
-        list(open_lines(str(file)))
+        lines_of(file)
+
+
+def test_the_file_read_from_is_known_under_every_name(tmp_path: Path) -> None:
+    file, link, other = tmp_path / "file", tmp_path / "link", tmp_path / "other"
+    file.touch()
+    other.touch()
+    link.symlink_to(file)
+    with open_lines(str(file)) as lines:
+        assert [lines.is_file(path) for path in (file, link, other, tmp_path / "none")] == [True, True, False, False]
 
 
 def test_a_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="missing"):
-        list(open_lines(str(tmp_path / "missing")))
+        lines_of(tmp_path / "missing")
     for path in (str(tmp_path), "a\0b"):
         with pytest.raises(WrongUse):
-            list(open_lines(path))
+            lines_of(path)
 
 
 def test_all_recorded_pairs_are_judged_and_states_that_are_not_final_are_in_flight() -> None:
-    file = str(corpus_file("pairs.dev.jsonl.gz"))
-    pairs = [json.loads(line) for line in open_lines(file)]
+    lines = lines_of(corpus_file("pairs.dev.jsonl.gz"))
+    pairs = [json.loads(line) for line in lines]
     summary = ReplaySummary()
-    for pair, verdict in zip(pairs, replay(open_lines(file), lambda type_: PathRules()), strict=True):
+    for pair, verdict in zip(pairs, judge(lines), strict=True):
         summary.add(verdict)
         assert verdict.pair_id == pair["pair_id"]
         if pair["nested_nonterminal"]:

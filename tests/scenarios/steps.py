@@ -70,10 +70,10 @@ def set_timeout(telling: World, minutes: int, as_: str = "person-portal") -> Non
 
 def deploy(telling: World, *resources: str, name: str = "release", **changed: Any) -> str:
     """The pipeline deploys these resources as they are, with `changed` properties; the id of the deployment."""
-    bodies = []
+    bodies: list[dict[str, Any]] = []
     for resource in resources:
         live = telling.sandbox.get(resource) or {}
-        kept = {key: live[key] for key in ("location", "tags", "sku") if key in live}
+        kept: dict[str, Any] = {key: live[key] for key in ("location", "tags", "sku") if key in live}
         properties: dict[str, Any] = {**live.get("properties", {}), **changed}
         bodies.append({"id": resource, **kept, "properties": properties})
     telling.advance(minutes=1)

@@ -16,6 +16,7 @@ from tests.scenarios.steps import (
     NAT,
     PIPELINE_IS_KNOWN,
     ROBS_DNS,
+    SHOP_DNS,
     cleared,
     decided,
     deploy,
@@ -162,6 +163,47 @@ def test_a_late_write_is_held_although_the_next_run_has_recorded_already(tmp_pat
         assert halted(shop.check("run-3")).actor == "rob@contoso.com"
 
 
+def test_a_state_that_should_not_have_been_taken_is_none_to_go_back_to(tmp_path: Path) -> None:
+    with story(tmp_path, log_latency=1200) as shop:
+        shop.first_record(VNET, NAT)
+        before = recorded_fingerprints(shop)
+        shop.advance(hours=1)
+        clearance = cleared(shop.check("run-1"))
+        set_dns(shop, ROBS_DNS)
+        assert shop.record("run-1", clearance=clearance).exit_code == 0
+        clearance = cleared(shop.check("run-2"))
+        shop.advance(minutes=10)
+        set_dns(shop, "10.20.0.77")
+        assert shop.record("run-2", clearance=clearance, naming=Naming(resources=(NAT,))).exit_code == 0
+        for _ in range(3):  # the log tells of the first write, then of the second
+            shop.advance(minutes=9)
+            halted(shop.check("run-3"))
+        assert recorded_fingerprints(shop)[VNET.lower()] == before[VNET.lower()]
+
+
+@pytest.mark.parametrize("hidden", ["unreadable", "as before"])
+def test_a_late_write_undoes_what_was_recorded_also_where_nothing_shows_at_the_moment(
+    tmp_path: Path, hidden: str
+) -> None:
+    with story(tmp_path, log_latency=1200) as shop:
+        shop.first_record(VNET, NAT)
+        before = recorded_fingerprints(shop)
+        shop.advance(hours=1)
+        clearance = cleared(shop.check("run-1"))
+        set_dns(shop, ROBS_DNS)
+        assert shop.record("run-1", clearance=clearance).exit_code == 0
+        if hidden == "unreadable":
+            shop.sandbox.fault(VNET, "403", method="GET")
+        else:
+            set_dns(shop, SHOP_DNS)
+        shop.advance(minutes=30)
+        shop.check("run-2", gate=True)
+        assert recorded_fingerprints(shop)[VNET.lower()] == before[VNET.lower()]
+        shop.sandbox.clear_faults()
+        set_dns(shop, ROBS_DNS)
+        assert halted(shop.check("run-3"))
+
+
 def test_a_late_write_is_held_although_a_lease_has_run_out_meanwhile(tmp_path: Path) -> None:
     with story(tmp_path, log_latency=1200) as shop:
         shop.first_record(VNET, NAT)
@@ -172,6 +214,21 @@ def test_a_late_write_is_held_although_a_lease_has_run_out_meanwhile(tmp_path: P
         cleared(shop.check("run-2"))
         shop.advance(hours=5)
         assert halted(shop.check("run-3")).actor == "rob@contoso.com"
+
+
+def test_a_run_that_renews_its_lease_is_told_of_a_late_write(tmp_path: Path) -> None:
+    with story(tmp_path, log_latency=1200) as shop:
+        shop.first_record(VNET, NAT)
+        shop.advance(hours=1)
+        clearance = cleared(shop.check("run-1"))
+        set_dns(shop, ROBS_DNS)
+        assert shop.record("run-1", clearance=clearance).exit_code == 0
+        cleared(shop.check("run-2"))
+        shop.advance(minutes=30)
+        with pytest.raises(Busy):  # nobody else opens a halt of a job that is updating
+            shop.check("run-3")
+        assert halted(shop.check("run-2")).actor == "rob@contoso.com"
+        assert job_row(shop).lease is None
 
 
 def test_a_late_write_is_held_although_a_decision_on_something_else_waits_to_be_used(tmp_path: Path) -> None:
@@ -190,13 +247,16 @@ def test_a_late_write_is_held_although_a_decision_on_something_else_waits_to_be_
         assert sorted(one["resource"] for one in both.summary) == sorted([VNET, NAT])
 
 
-def test_a_write_that_left_no_difference_holds_nothing(tmp_path: Path) -> None:
+def test_a_write_by_somebody_else_that_left_no_difference_is_told_and_holds_nothing(tmp_path: Path) -> None:
     with story(tmp_path) as shop:
         shop.first_record()
         clearance = cleared(shop.check("run-1"))
         set_dns(shop, ROBS_DNS)
         set_dns(shop, "10.20.0.10")
-        assert shop.record("run-1", clearance=clearance).exit_code == 0
+        recorded = shop.record("run-1", clearance=clearance)
+        assert recorded.exit_code == 1 and [ref.id for ref in recorded.refs(Fate.RECORDED)] == [VNET]
+        assert len(shop.notes()) == 1
+        cleared(shop.check("run-2"))
 
 
 def test_a_resource_that_is_not_settled_is_pending_and_taken_in_when_it_is(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Reads one HTTP answer of ARM into a Reading. Pure: no request is sent here, no clock is read.
 
 Rules:
-- Only a JSON object counts as a state, read strictly (`strict_json.py`): no HTML, no half body.
+- Only a JSON object counts as a state, read strictly (`flow/strict_json.py`): no HTML, no half body.
 - The body must be of the resource that was asked for, where it names one.
 - 404 is `MISSING` only with a service error code that says so; whether the scope is readable is checked by the caller.
 - 202 is an operation under way, a redirect is never followed, 403 is never "gone".
@@ -21,9 +21,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from driftguard.adapters.readers.strict_json import NotJson, parse_object
 from driftguard.flow.reading import Cause, ETags, Outcome, Reading
 from driftguard.flow.resource import ResourceRef
+from driftguard.flow.strict_json import NotJson, parse_object
 
 # The words with which services say that a resource is not there (ResourceNotFound, ContainerNotFound, …DoesNotExist).
 _ABSENT = re.compile(r"(notfound|notexists?)\Z", re.IGNORECASE)

@@ -67,14 +67,15 @@ class ArmClient:
         bucket = self._limits.of(subscription)
         outcome: Answer | Failure = out_of_time()
         for attempt in range(1, self.options.max_tries + 1):
-            if not bucket.take(deadline):
+            token = bucket.take(deadline)
+            if token is None:
                 return _throttled() if attempt == 1 and bucket.blocked else outcome
             headers: Mapping[str, str] | None = None
             try:
                 outcome = self._transport.send(url, deadline)
                 headers = outcome.headers if isinstance(outcome, Answer) else None
             finally:
-                bucket.give_back(headers)
+                bucket.give_back(token, headers)
             if isinstance(outcome, Answer) and outcome.status == 401:
                 raise refused_sign_in(outcome)
             wait = seconds_before_retry(outcome, attempt, self._clock.now())

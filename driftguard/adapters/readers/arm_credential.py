@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from driftguard.adapters.readers.arm_answers import Answer, error_code
 from driftguard.adapters.readers.arm_options import CLOUDS_OF_ARM, ArmOptions
-from driftguard.adapters.readers.strict_json import NotJson, parse_object
 from driftguard.errors import BadConfiguration, DriftGuardError, OtherScope, Unavailable
 from driftguard.flow.ports import Clock
+from driftguard.flow.strict_json import NotJson, parse_object
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential

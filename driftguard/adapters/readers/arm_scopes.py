@@ -4,6 +4,8 @@ Rules:
 - A row that is not an ARM id, or not of the scope that was asked for, makes the list incomplete; it is never dropped
   without a word.
 - What a scope or deployment does not answer is an error or an incomplete list, never an empty one.
+- A deployment whose outputs cannot all be read is an error: what it wrote must not be left out of a record. Without the
+  property `outputResources`, or with null, it has none.
 
 Sources: learn.microsoft.com/rest/api/resources (Resources - List, Deployments - Get, Subscriptions - Get).
 """
@@ -18,7 +20,7 @@ from driftguard.adapters.readers.arm_answers import Answer, Failure, described, 
 from driftguard.adapters.readers.arm_client import ArmClient
 from driftguard.adapters.readers.arm_pages import pages
 from driftguard.adapters.readers.arm_versions import FIXED
-from driftguard.errors import NotFound, OtherScope, Unavailable, WrongUse
+from driftguard.errors import CannotTell, NotFound, OtherScope, Unavailable, WrongUse
 from driftguard.flow.ports import Clock
 from driftguard.flow.reading import Deployment, Members
 from driftguard.flow.resource import ResourceRef, parse_ref
@@ -52,7 +54,10 @@ def members(client: ArmClient, clock: Clock, scope: ResourceRef) -> Members:
 
 
 def deployment(client: ArmClient, clock: Clock, ref: ResourceRef) -> Deployment:
-    """A deployment; `at` is when it last changed its state. Raises NotFound, Unavailable, OtherScope, WrongUse."""
+    """A deployment; `at` is when it last changed its state.
+
+    Raises NotFound, Unavailable, OtherScope, WrongUse, CannotTell where its outputs cannot be read.
+    """
     if ref.type.lower() != "microsoft.resources/deployments":
         raise WrongUse(f"{ref.id!r} is not a deployment", "give the id of a Microsoft.Resources/deployments resource")
     query = {"api-version": DEPLOYMENTS_API_VERSION}
@@ -61,19 +66,30 @@ def deployment(client: ArmClient, clock: Clock, ref: ResourceRef) -> Deployment:
     properties = body.get("properties")
     if not isinstance(properties, dict) or not isinstance(properties.get("provisioningState"), str):
         raise Unavailable(f"ARM's answer tells no state of the deployment {ref.name!r}", "try again")
-    outputs = properties.get("outputResources")
-    rows = outputs if isinstance(outputs, list) else []
-    refs = [_ref_of(row, ref) for row in rows]
-    strange = refs.count(None)
     correlation_id = properties.get("correlationId")
     return Deployment(
         ref=ref,
         state=properties["provisioningState"][:_MOST_TEXT],
         correlation_id=correlation_id[:_MOST_TEXT] if isinstance(correlation_id, str) else None,
-        resources=tuple(found for found in refs if found is not None),
+        resources=_outputs(properties.get("outputResources"), ref),
         at=_timestamp(properties.get("timestamp")) or _answered_at(answer, clock),
-        detail=f"{strange} output resources have ids that cannot be read" if strange else "",
     )
+
+
+def _outputs(rows: object, deployment: ResourceRef) -> tuple[ResourceRef, ...]:
+    """What a deployment output. Raises CannotTell where something of it cannot be read."""
+    if rows is None:
+        return ()
+    refs = [_ref_of(row, deployment) for row in rows] if isinstance(rows, list) else []
+    found = tuple(ref for ref in refs if ref is not None)
+    strange = len(refs) - len(found)
+    if strange or not isinstance(rows, list):
+        what = f"{strange} output resources" if strange else "the output resources"
+        raise CannotTell(
+            f"{what} of the deployment {deployment.name!r} have ids that cannot be read",
+            "name what it deployed instead: --resource ID or --resource-group ID",
+        )
+    return found
 
 
 def tenant_of(client: ArmClient, clock: Clock, subscription: str) -> str:

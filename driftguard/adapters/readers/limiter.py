@@ -2,8 +2,11 @@
 
 Rules:
 - A bucket starts with what ARM documents for reads of a principal in a subscription: 250 at once, then 25 a second.
-- `x-ms-ratelimit-remaining-*` of each answer sets the bucket, minus the requests still on their way, which ARM may not
-  have counted yet. Buckets of other sizes exist (16,499 was recorded), so the header is believed.
+- `x-ms-ratelimit-remaining-*` of each answer corrects the bucket, and answers come out of order: an answer surely counts
+  what had ended before its request was sent, and perhaps what was under way beside it. So it lowers the bucket to what is
+  left if ARM had counted all that ended, and raises it only to what is left if ARM had counted none of what ended since.
+  What is still under way is taken off both times.
+- Buckets of other sizes exist (16,499 was recorded), so the header is believed.
 - A 429 empties the bucket and holds every request of the subscription until Retry-After is over; it refills meanwhile.
 - A request takes its token before it waits, so that waiting requests go in turn and never all at once.
 - Nobody waits for a token that comes after the deadline: the answer is no, at once.
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from driftguard.adapters.readers.once import Once
 from driftguard.flow.ports import Clock
@@ -24,6 +28,13 @@ REFILL_PER_SECOND = 25.0
 _PREFIX = "x-ms-ratelimit-remaining-"
 _NOT_READS = ("-writes", "-deletes")
 _MOST = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Leave to send one request; `ended_before` is how many others had ended when it was given."""
+
+    ended_before: int
 
 
 class TokenBucket:
@@ -38,35 +49,38 @@ class TokenBucket:
         self._counted_at = clock.monotonic()
         self._blocked_until = self._counted_at
         self._under_way = 0  # requests that hold a token and have no answer yet
+        self._ended = 0  # requests that were given back
 
-    def take(self, deadline: float) -> bool:
-        """Wait for a token; False, without waiting, where it would come after `deadline` (monotonic seconds).
+    def take(self, deadline: float) -> Token | None:
+        """Wait for a token; None, without waiting, where it would come after `deadline` (monotonic seconds).
 
-        Every True is answered by one `give_back`.
+        Every token is answered by one `give_back`.
         """
         with self._lock:
             self._count()
             ready_at = self._ready_at()
             if ready_at > deadline:
-                return False
+                return None
             self._tokens -= 1
             self._under_way += 1
         while (wait := self._wait(ready_at)) > 0:
             if self._clock.monotonic() + wait > deadline:
                 self._put_back()
-                return False
+                return None
             self._clock.sleep(wait)
-        return True
+        with self._lock:
+            return Token(self._ended)
 
-    def give_back(self, headers: Mapping[str, str] | None) -> None:
+    def give_back(self, token: Token, headers: Mapping[str, str] | None) -> None:
         """The request has ended; `headers` (names in lower case) say how many reads are left, None: no answer came."""
         remaining = None if headers is None else remaining_reads(headers)
         with self._lock:
             self._under_way -= 1
             if remaining is not None:
                 self._count()
-                self._tokens = remaining - self._under_way
+                self._correct(remaining - self._under_way, ended_meanwhile=self._ended - token.ended_before)
                 self._capacity = max(self._capacity, remaining)
+            self._ended += 1
 
     def block(self, seconds: float) -> None:
         """ARM said 429: nothing is sent for that many seconds."""
@@ -84,6 +98,10 @@ class TokenBucket:
         with self._lock:
             self._tokens += 1
             self._under_way -= 1
+
+    def _correct(self, left: float, *, ended_meanwhile: int) -> None:
+        """Keep the own count within what the header says: at most `left`, at least what it surely still allows."""
+        self._tokens = min(max(self._tokens, left - ended_meanwhile), left)
 
     def _count(self) -> None:
         now = self._clock.monotonic()

@@ -4,7 +4,8 @@ Rules:
 - Only writes, deletes and actions that change something count: not reads, not validations, not what Azure Policy
   evaluated, not health or advice.
 - The rows of one operation (operation id, name, resource) are one event, at the time of the first of them.
-- An operation that failed changed nothing; one whose end is not known counts as a change, and its category says so.
+- An operation that failed before it was accepted changed nothing. One that was accepted and then failed may have left a
+  part of its change behind; it counts as a change, and so does one whose end is not known: the category says so.
 - An autoscale event is of the resource that was scaled, not of the autoscale setting.
 - A row that cannot be understood is counted, never passed over in silence.
 
@@ -22,10 +23,11 @@ from driftguard.adapters.sources.activity_claims import caller_of, text
 from driftguard.flow.attribute import Event
 
 NAME = "activity-log"
-END_NOT_KNOWN = "end not known"
+END_NOT_KNOWN, FAILED = "end not known", "failed"
 _MOST_ID = 4096
 _CHANGES = ("/write", "/delete", "/action")
 _SUCCEEDED = frozenset(["succeeded", "success", "completed"])
+_ACCEPTED = "accepted"
 _FAILED = frozenset(["failed", "failure", "canceled", "cancelled"])
 _NEVER_A_CHANGE = frozenset(["servicehealth", "resourcehealth", "alert", "recommendation", "security"])
 _EVALUATION = "microsoft.authorization/policies/"  # audit, deny, append …: a change itself has an event of its own
@@ -66,11 +68,11 @@ def row_of(raw: object) -> Row | None:
 
 
 def events_of(rows: Iterable[Row]) -> list[Event]:
-    """One event per operation that succeeded or whose end is not known, in order of time."""
+    """One event per operation that may have changed something, in order of time."""
     operations: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         operations.setdefault((row.operation_id, row.operation, row.resource), []).append(row)
-    events = [_event(sorted(of_one, key=lambda row: row.at)) for of_one in operations.values() if not _failed(of_one)]
+    events = [_event(sorted(of_one, key=lambda row: row.at)) for of_one in operations.values() if _may_change(of_one)]
     return sorted(events, key=lambda event: (event.at, event.id))
 
 
@@ -92,7 +94,7 @@ def _event(rows: Sequence[Row]) -> Event:
         is_person=False if category.lower() == "autoscale" and not caller.user_name else caller.is_person,
         client=caller.client,
         correlation_id=next((found for r in rows if (found := text(r.raw.get("correlationId")))), ""),
-        category=category if _succeeded(rows) else f"{category}, {END_NOT_KNOWN}",
+        category=category if _succeeded(rows) else f"{category}, {FAILED if _failed(rows) else END_NOT_KNOWN}",
         client_ip=next((found for r in rows if (found := _address(r.raw))), caller.address),
     )
 
@@ -103,6 +105,11 @@ def _succeeded(rows: Sequence[Row]) -> bool:
 
 def _failed(rows: Sequence[Row]) -> bool:
     return not _succeeded(rows) and any(row.status in _FAILED for row in rows)
+
+
+def _may_change(rows: Sequence[Row]) -> bool:
+    # Services write a resource step by step after they have accepted a request.
+    return not _failed(rows) or any(row.status == _ACCEPTED for row in rows)
 
 
 def _changes_something(operation: str, category: str) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import TYPE_CHECKING
 
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
 from driftguard.errors import Busy, NothingRecorded, WrongUse
 from driftguard.settings import require_lasting_store
+
+if TYPE_CHECKING:
+    from driftguard.guard.check import Answer, Ask
+    from driftguard.guard.context import Guard
 
 _POLL = 15.0
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -37,47 +42,71 @@ def check(
     Reads every resource that the job has recorded. Exit code 0 lets the run go on and gives it the clearance that
     `driftguard record` asks for; every other exit code must stop it.
     """
-    from driftguard.flow.resource import parse_ref
-    from driftguard.guard.check import Answer, Ask
-    from driftguard.guard.check import check as ask_guard
     from driftguard.guard.work import require_job_name
     from driftguard.render.annotations import annotate
     from driftguard.render.json_views import check_view
     from driftguard.render.text import check_text
 
-    settings = call.settings
     patience = _seconds(wait)
+    ask = _asked(call, require_job_name(job), gate, resources, ticket, run, stage)
+    _require_store(call, job)
+    with call.guard() as guard:
+        answer = _ask(guard, ask, patience)
+    call.tell(lambda: check_view(answer), lambda: check_text(answer))
+    if not call.as_json:
+        for line in annotate(call.environ, answer):
+            click.echo(line)
+    return answer.exit_code
+
+
+def _asked(
+    call: Call,
+    job: str,
+    gate: bool,
+    resources: tuple[str, ...],
+    ticket: str | None,
+    run: str | None,
+    stage: str | None,
+) -> Ask:
+    """The call of the verb; what is not named comes from the CI system. Raises WrongUse, OtherScope."""
+    from driftguard.flow.resource import parse_ref
+    from driftguard.guard.check import Ask
+
+    settings = call.settings
     run = run or settings.run or (None if settings.in_ci else f"local-{uuid.uuid4().hex[:12]}")
     if run is None:
         raise WrongUse("the CI system does not tell which run this is", "name it: --run RUN")
-    ask = Ask(job, run, stage or settings.stage, ticket, call.starter(), gate, resources)
-    require_job_name(job)
     for resource in resources:
         parse_ref(resource, cloud=settings.cloud)
+    return Ask(job, run, stage or settings.stage, ticket, call.starter(), gate, resources)
+
+
+def _require_store(call: Call, job: str) -> None:
+    settings = call.settings
     if not settings.store.exists():
         require_lasting_store(settings)
         raise NothingRecorded(
             f"nothing is recorded for the job {job}: there is no store at {settings.store}",
             f"run `driftguard record --job {job} …` after its next deployment, or name the store with --store",
         )
-    with call.guard() as guard:
-        until = guard.clock.monotonic() + patience
-        while True:
-            answer: Answer | None = None
-            try:
-                with working(f"reading what {job} has recorded"):
-                    answer = ask_guard(guard, ask)
-            except Busy:
-                if guard.clock.monotonic() + _POLL > until:
-                    raise
-            if answer and (answer.exit_code != 2 or guard.clock.monotonic() + _POLL > until):
-                break
-            guard.clock.sleep(_POLL)
-    call.tell(lambda: check_view(answer), lambda: check_text(answer))
-    if not call.as_json:
-        for line in annotate(call.environ, answer):
-            click.echo(line)
-    return answer.exit_code
+
+
+def _ask(guard: Guard, ask: Ask, patience: float) -> Answer:
+    """The answer; while it is busy, settling or unclear, asked for again for `patience` seconds."""
+    from driftguard.guard.check import check as ask_guard
+
+    until = guard.clock.monotonic() + patience
+    while True:
+        answer: Answer | None = None
+        try:
+            with working(f"reading what {ask.job} has recorded"):
+                answer = ask_guard(guard, ask)
+        except Busy:
+            if guard.clock.monotonic() + _POLL > until:
+                raise
+        if answer and (answer.exit_code != 2 or guard.clock.monotonic() + _POLL > until):
+            return answer
+        guard.clock.sleep(_POLL)
 
 
 def _seconds(text: str | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from driftguard.entry.call import Call, common
+from driftguard.entry.call import Call, common, require_known_job
 
 
 @click.command()
@@ -18,6 +18,7 @@ def deliver(call: Call, job: str | None) -> int:
     from driftguard.render.lists import deliveries_text
 
     with call.guard() as guard:
+        require_known_job(guard, job)
         rebuild_indexes(guard)
         results = deliver_due(guard, job, now=True)
     call.tell(lambda: deliveries_view(results), lambda: deliveries_text(results))

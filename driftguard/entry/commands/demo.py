@@ -22,9 +22,11 @@ def demo(call: Call, as_json: bool, keep: str | None) -> int:
     """
     from driftguard.entry.demo import play
 
+    call.as_json = as_json
     told = play(call.run, keep, tell=(lambda text: None) if as_json else click.echo)
     if as_json:
         click.echo(json.dumps(told.to_dict(), indent=1))
     elif not told.ok:
-        click.echo(f"driftguard: the story went wrong at: {told.steps[-1].name}", err=True)
+        where = told.steps[-1].name if told.steps else "its beginning"
+        click.echo(f"driftguard: the story went wrong at: {where}", err=True)
     return 0 if told.ok else 2

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from driftguard.entry.call import Call, common
+from driftguard.entry.call import Call, common, require_known_job
 from driftguard.errors import WrongUse
 
 
@@ -26,6 +26,7 @@ def list_(call: Call, job: str | None, all_states: bool) -> int:
     from driftguard.render.lists import halts_text
 
     with call.guard() as guard:
+        require_known_job(guard, job)
         found = list(list_halts(guard, job=job, all_states=all_states))
         call.tell(lambda: halts_view(found), lambda: halts_text(found, guard.clock.now()))
     return 0
@@ -46,7 +47,9 @@ def show(call: Call, halt: str, as_evidence: bool, version: int | None) -> int:
     with call.guard() as guard:
         found, row_version = find_halt(guard, halt)
         if version is not None and version > found.evidence:
-            raise WrongUse(f"the halt has {found.evidence} versions of evidence", "leave --version out for the latest")
+            raise WrongUse(
+                f"the halt's latest version of evidence is {found.evidence}", "leave --version out for the latest"
+            )
         data = load_evidence(guard, found, version)
     if as_evidence:
         click.echo(data.decode("ascii"), nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from driftguard.entry.call import Call, common
+from driftguard.entry.call import Call, common, require_known_job
 
 
 @click.group()
@@ -99,6 +99,7 @@ def proposals(call: Call, job: str | None) -> int:
     from driftguard.render.lists import proposals_text
 
     with call.guard() as guard:
+        require_known_job(guard, job)
         found = verbs.proposals(guard, job)
     call.tell(lambda: proposals_view(found), lambda: proposals_text(found))
     return 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
 from driftguard.errors import WrongUse
+
+if TYPE_CHECKING:
+    from driftguard.guard.record import Naming, Recording
 
 _MOST_IDS = 200_000
 
@@ -46,33 +49,54 @@ def record(
     The first record of a job needs no clearance. Nothing named means: what the last record named. Without a clearance a
     later record is a proposal that a reviewer accepts.
     """
-    from driftguard.flow.resource import parse_ref
-    from driftguard.guard.record import Naming, Recording
     from driftguard.guard.record import record as record_job
-    from driftguard.guard.work import require_job_name
     from driftguard.render.json_views import record_view
     from driftguard.render.text import record_text
 
-    settings = call.settings
-    require_job_name(job)
-    named = (*resources, *_ids(ids_file))
     scopes = (*groups, *(text if "/" in text else f"/subscriptions/{text}" for text in subscriptions))
-    for text in (*named, *scopes, *deployments):
-        parse_ref(text, cloud=settings.cloud)  # before a store is begun for an id that is none
-    recording = Recording(
-        job,
+    naming = _named(call, deployments, (*resources, *_ids(ids_file)), scopes)
+    recording = _recording(call, job, naming, run, clearance, stage, ticket, after_failure)
+    with call.guard_that_may_begin() as guard, working(f"reading what {job} left"):
+        recorded = record_job(guard, recording)
+    call.tell(lambda: record_view(recorded), lambda: record_text(recorded))
+    return recorded.exit_code
+
+
+def _named(call: Call, deployments: tuple[str, ...], resources: tuple[str, ...], scopes: tuple[str, ...]) -> Naming:
+    """What is named, every id well formed. Raises WrongUse, OtherScope."""
+    from driftguard.flow.resource import parse_ref
+    from driftguard.guard.record import Naming
+
+    for text in (*resources, *scopes, *deployments):
+        parse_ref(text, cloud=call.settings.cloud)
+    return Naming(deployments, resources, scopes)
+
+
+def _recording(
+    call: Call,
+    job: str,
+    naming: Naming,
+    run: str | None,
+    clearance: str | None,
+    stage: str | None,
+    ticket: str | None,
+    after_failure: bool,
+) -> Recording:
+    """The call of the verb; what is not named comes from the CI system. Raises WrongUse for a job's name that is none."""
+    from driftguard.guard.record import Recording
+    from driftguard.guard.work import require_job_name
+
+    settings = call.settings
+    return Recording(
+        require_job_name(job),
         run or settings.run,
         clearance,
-        Naming(deployments, named, scopes),
+        naming,
         stage or settings.stage,
         ticket,
         call.starter(),
         after_failure,
     )
-    with call.guard(create_store=True) as guard, working(f"reading what {job} left"):
-        recorded = record_job(guard, recording)
-    call.tell(lambda: record_view(recorded), lambda: record_text(recorded))
-    return recorded.exit_code
 
 
 def _ids(file: IO[str] | None) -> list[str]:

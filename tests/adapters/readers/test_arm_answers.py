@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftguard.adapters.readers.arm_answers import Answer, Failure, error_code, object_in, read_answer
-from driftguard.adapters.readers.strict_json import NotJson, parse_object
 from driftguard.flow.reading import Cause, Outcome, Reading
 from driftguard.flow.resource import parse_ref
+from driftguard.flow.strict_json import NotJson, parse_object
 from tests.adapters.readers.arm_stub import GROUP, START, SUBSCRIPTION
 
 VNET = parse_ref(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-shop")

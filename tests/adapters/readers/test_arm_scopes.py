@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from driftguard.adapters.readers.arm import ArmReader
-from driftguard.errors import NotFound, OtherScope, Unavailable, WrongUse
+from driftguard.errors import CannotTell, NotFound, OtherScope, Unavailable, WrongUse
 from driftguard.flow.reading import Members
 from driftguard.flow.resource import parse_ref
 from tests.adapters.readers.arm_stub import (
@@ -161,11 +161,30 @@ def test_a_deployment_tells_state_correlation_id_and_outputs(stub: ArmStub, read
     assert found.at == datetime(2026, 10, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
 
-def test_outputs_that_cannot_be_read_are_told(stub: ArmStub, reader: ArmReader) -> None:
-    stub.answer(DEPLOYMENT.id, deployed(outputResources=[{"id": vnet("a")}, {"id": "x"}, 7], timestamp="soon"))
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        ([{"id": vnet("a")}, {"id": "x"}, 7], "2 output resources"),
+        ([{"id": None}], "1 output resources"),
+        ({"id": vnet("a")}, "the output resources"),
+        ("x", "the output resources"),
+        (0, "the output resources"),
+    ],
+)
+def test_outputs_that_cannot_be_read_are_an_error_with_a_remedy(
+    outputs: object, told: str, stub: ArmStub, reader: ArmReader
+) -> None:
+    stub.answer(DEPLOYMENT.id, deployed(outputResources=outputs))
+    with pytest.raises(CannotTell, match=told) as raised:
+        reader.deployment(DEPLOYMENT)
+    assert "--resource" in raised.value.remedy
+
+
+@pytest.mark.parametrize("outputs", [{}, {"outputResources": None}, {"outputResources": []}])
+def test_a_deployment_may_output_nothing(outputs: dict[str, Any], stub: ArmStub, reader: ArmReader) -> None:
+    stub.answer(DEPLOYMENT.id, deployed(timestamp="soon", **outputs))
     found = reader.deployment(DEPLOYMENT)
-    assert len(found.resources) == 1 and found.detail.startswith("2 output resources")
-    assert found.correlation_id is None
+    assert (found.resources, found.correlation_id) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,7 +41,19 @@ UNTIL = NOW - timedelta(hours=1)
 
 
 @pytest.fixture
-def stub() -> Iterator[ArmStub]:
+def dates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The `Date` headers of the next answers; the last one repeats."""
+    following = [http_date(NOW)]
+
+    def next_date(*_: object) -> str:
+        return following.pop(0) if len(following) > 1 else following[0]
+
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", next_date)
+    return following
+
+
+@pytest.fixture
+def stub(dates: list[str]) -> Iterator[ArmStub]:
     with running_stub() as running:
         yield running
 
@@ -62,6 +76,10 @@ def row(resource: str = NSG, at: datetime = NOW - timedelta(hours=2), **changes:
         "resourceId": resource,
         **changes,
     }
+
+
+def http_date(at: datetime) -> str:
+    return format_datetime(at, usegmt=True)
 
 
 def filters(stub: ArmStub) -> list[str]:
@@ -136,6 +154,33 @@ def test_all_pages_are_read(stub: ArmStub, log: Source) -> None:
 def test_the_last_20_minutes_are_not_covered(until: datetime, covered: datetime, stub: ArmStub, log: Source) -> None:
     stub.answer(LOG, json_reply({"value": []}))
     assert log.events([ref()], SINCE, until).covered_until == covered
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=2), -timedelta(hours=1)])
+def test_the_machines_clock_does_not_say_what_is_covered(ahead: timedelta, stub: ArmStub) -> None:
+    stub.answer(LOG, json_reply({"value": []}))
+    clock = FakeClock(NOW + ahead)
+    with ArmClient(options_for(stub), clock, workers=1) as client:
+        found = ActivityLog(client, clock).events([ref()], SINCE, NOW + timedelta(days=3))
+    assert found.covered_until == NOW - timedelta(minutes=20)
+
+
+def test_the_earliest_answer_of_all_pages_and_subscriptions_counts(
+    stub: ArmStub, log: Source, dates: list[str]
+) -> None:
+    dates[:] = [http_date(NOW - timedelta(minutes=minutes)) for minutes in (2, 5, 0)]
+    stub.answer(LOG, json_reply({"value": [], "nextLink": f"{stub.endpoint}{LOG}?page=2"}), json_reply({"value": []}))
+    stub.answer(OTHER_LOG, json_reply({"value": []}))
+    found = log.events([ref(), ref(NSG.replace(SUBSCRIPTION, OTHER))], SINCE, NOW)
+    assert len(stub.requests) == 3 and found.covered_until == NOW - timedelta(minutes=25)
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Oct 2026 12:00:00 GMT"])
+def test_an_answer_without_a_date_covers_nothing(date: str, stub: ArmStub, log: Source, dates: list[str]) -> None:
+    dates[:] = [http_date(NOW), date]
+    stub.answer(LOG, json_reply({"value": [], "nextLink": f"{stub.endpoint}{LOG}?page=2"}), json_reply({"value": []}))
+    found = log.events([ref()], SINCE, UNTIL)
+    assert (found.covered_until, found.problem) == (None, "")
 
 
 def test_a_start_before_what_is_kept_is_moved_and_told(stub: ArmStub, log: Source) -> None:

@@ -67,9 +67,17 @@ def test_the_casing_of_ids_and_statuses_and_seven_digits_do_not_matter() -> None
     assert event.at == START + timedelta(microseconds=123456) and event.category == "Administrative"
 
 
-def test_a_failed_operation_is_no_change() -> None:
+def test_an_operation_that_failed_before_it_was_accepted_is_no_change() -> None:
     assert events(raw("Started"), raw("Failed", 1)) == []
     assert events(raw("Started"), raw("Canceled", 1)) == []
+
+
+@pytest.mark.parametrize("end", ["Failed", "Canceled"])
+def test_an_operation_that_was_accepted_may_have_left_a_change_behind_and_says_how_it_ended(end: str) -> None:
+    (event,) = events(raw("Started"), raw("Accepted", 1), raw(end, 2))
+    assert (event.at, event.category, event.is_person) == (START, "Administrative, failed", True)
+    (event,) = events(raw(end, 2), raw("Accepted", 1, category={"value": "Policy"}))
+    assert event.category == "Policy, failed"
 
 
 @pytest.mark.parametrize("status", ["Started", "Accepted", "", "Something new"])

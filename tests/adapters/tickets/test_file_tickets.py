@@ -3,13 +3,17 @@ from __future__ import annotations
 import json
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from driftguard.adapters.tickets.file import FileTickets
 from driftguard.errors import Unavailable
-from tests.render.told import HALT, HALTING, decision, evidence, note
+from driftguard.flow.moment import to_text
+from driftguard.flow.ports import Note
+from tests.render.told import HALT, HALTING, NOW, decision, evidence, note
 
 TICKET = "CHG0030001"
 
@@ -42,8 +46,59 @@ def test_a_later_version_of_the_evidence_lies_beside_the_earlier_one(tmp_path: P
 def test_a_process_that_was_held_up_does_not_put_an_older_state_back(tmp_path: Path) -> None:
     target = FileTickets(tmp_path)
     target.deliver(note(ledger=12, state="kept", decision=decision(), event="decided-2"))
-    assert target.deliver(note(ledger=9)).amended
+    with pytest.raises(Unavailable, match="later state") as caught:
+        target.deliver(note(ledger=9))
+    assert "driftguard deliver" in caught.value.remedy
     assert "State now: `kept`" in (tmp_path / TICKET / f"{HALT}.md").read_text("utf-8")
+
+
+def test_a_note_that_says_what_the_later_one_says_is_told_already(tmp_path: Path) -> None:
+    target = FileTickets(tmp_path)
+    target.deliver(note(ledger=12))
+    before = (tmp_path / TICKET / f"{HALT}.md").read_bytes()
+    assert target.deliver(note(ledger=9)).amended
+    assert (tmp_path / TICKET / f"{HALT}.md").read_bytes() == before
+
+
+LATER = to_text(NOW + timedelta(minutes=3))
+
+
+def of_another_store(version: int = 1, **more: Any) -> Note:
+    """A note of a halt with the same name, which another store opened a little later."""
+    about = {"id": HALT, "digest": "d" * 64, "attempt": 1, "opened_at": LATER, "cause": "drift", "earlier": None}
+    return note(evidence(HALTING, version=version, halt=about), opened_at=LATER, **more)
+
+
+def test_two_stores_with_a_halt_of_one_name_both_have_their_note_and_their_evidence(tmp_path: Path) -> None:
+    target = FileTickets(tmp_path)
+    first, second = note(ledger=7), of_another_store(ledger=2)
+    places = [Path(target.deliver(told).where) for told in (first, second, first, second)]
+    assert places[:2] == places[2:] and len(set(places)) == 2
+    assert places[0].name == f"{HALT}.md" and places[1].stem.startswith(f"{HALT}-")
+    for place, told in zip(places, (first, second), strict=False):
+        kept = place.with_name(f"{place.stem}.evidence-1.json")
+        assert kept.read_bytes() == told.evidence and f"`{kept.name}`" in place.read_text("utf-8")
+
+
+def test_what_another_stores_halt_becomes_stays_in_its_own_note(tmp_path: Path) -> None:
+    target = FileTickets(tmp_path)
+    target.deliver(note(ledger=7))
+    started = target.deliver(of_another_store(ledger=2)).where
+    amended = target.deliver(of_another_store(version=2, event="amended-2", ledger=3))
+    resolved = target.deliver(of_another_store(version=2, event="resolved", state="resolved", ledger=4))
+    assert amended.where == resolved.where == started and resolved.amended
+    assert "State now: `resolved`" in Path(started).read_text("utf-8")
+    assert "State now: `open`" in (tmp_path / TICKET / f"{HALT}.md").read_text("utf-8")
+    assert not (tmp_path / TICKET / f"{HALT}.evidence-2.json").exists()
+
+
+def test_another_stores_evidence_whose_note_is_not_written_yet_is_left_alone(tmp_path: Path) -> None:
+    target = FileTickets(tmp_path)
+    place = Path(target.deliver(note()).where)
+    place.unlink()
+    assert target.deliver(of_another_store()).where != str(place)
+    assert place.with_name(f"{HALT}.evidence-1.json").read_bytes() == note().evidence
+    assert target.deliver(note()).where == str(place)
 
 
 def test_changed_evidence_is_neither_overwritten_nor_passed_over(tmp_path: Path) -> None:

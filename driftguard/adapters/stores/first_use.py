@@ -1,0 +1,90 @@
+"""A SQLite store and its keys that are opened, or begun, when they are first used.
+
+Rules:
+- A store that may be begun, and is not there, holds nothing; the first write or the first secret begins it with its key.
+  So a call that is refused before it has anything to keep leaves no file behind.
+- A store that may not be begun is an error at its first use; the same holds for keys that are not at hand.
+- What another process has begun meanwhile is used.
+"""
+
+from __future__ import annotations
+
+import threading
+from builtins import list as List  # the port has a method `list`, which hides the type in the class body
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from driftguard.adapters.stores.secret_key import KeyRing, open_key_ring
+from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
+from driftguard.flow.ports import Row, Sealer, Store, Write
+
+
+class StoreAtFirstUse(Store):
+    """The port `Store` on the file `path`. Every call raises as `open_sqlite` and as the call of SqliteStore itself."""
+
+    def __init__(self, path: Path, *, may_begin: bool) -> None:
+        self._path = path
+        self._may_begin = may_begin
+        self._opened: SqliteStore | None = None
+        self._turn = threading.Lock()
+
+    def open(self) -> SqliteStore:
+        """The store itself, begun where it is not there and may be."""
+        with self._turn:
+            if self._opened is None:
+                self._opened = open_sqlite(self._path, create=self._may_begin)
+            return self._opened
+
+    def get(self, partition: str, kind: str, row_id: str) -> Row | None:
+        return None if self._holds_nothing() else self.open().get(partition, kind, row_id)
+
+    def list(self, partition: str, kind: str, *, after: str = "", limit: int = 1000) -> List[Row]:
+        return [] if self._holds_nothing() else self.open().list(partition, kind, after=after, limit=limit)
+
+    def partitions(self) -> List[str]:
+        return [] if self._holds_nothing() else self.open().partitions()
+
+    def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
+        return self.open().commit(partition, writes)
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        return self.open().put_once(key, data)
+
+    def read(self, key: str) -> bytes | None:
+        return None if self._holds_nothing() else self.open().read(key)
+
+    def blobs(self, prefix: str) -> List[str]:
+        return [] if self._holds_nothing() else self.open().blobs(prefix)
+
+    def close(self) -> None:
+        with self._turn:
+            if self._opened is not None:
+                self._opened.close()
+
+    def _holds_nothing(self) -> bool:
+        return self._may_begin and self._opened is None and not self._path.exists()
+
+
+class KeysAtFirstUse(Sealer):
+    """The port `Sealer` with the keys of a store. Every use raises as `open_key_ring`."""
+
+    def __init__(self, store: StoreAtFirstUse, path: Path, random_bytes: Callable[[int], bytes]) -> None:
+        self._store = store
+        self._path = path
+        self._random_bytes = random_bytes
+        self._opened: KeyRing | None = None
+        self._turn = threading.Lock()
+
+    @property
+    def key_id(self) -> str:  # type: ignore[override]  # reason: the port's attribute, known only once the file is open
+        """The active key's id."""
+        return self._ring().key_id
+
+    def mark(self, name: str, value: str, key_id: str | None = None) -> str:
+        return self._ring().mark(name, value, key_id)
+
+    def _ring(self) -> KeyRing:
+        with self._turn:
+            if self._opened is None:
+                self._opened = open_key_ring(self._store.open(), self._path, self._random_bytes)
+            return self._opened
