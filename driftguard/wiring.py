@@ -120,7 +120,7 @@ def _open_store(settings: Settings, stack: ExitStack, opening: Opening) -> tuple
     from driftguard.adapters.stores.secret_key import open_key_ring
     from driftguard.adapters.stores.sqlite import open_sqlite
 
-    key_file = settings.store.with_name(settings.store.name + ".key")
+    key_file = settings.store.parent / f"{settings.store.name}.key"
     begins_later = opening is Opening.BEGIN_AT_FIRST_WRITE and not settings.store.exists()
     if begins_later or opening is Opening.AT_FIRST_USE:
         later = StoreAtFirstUse(settings.store, may_begin=begins_later)

@@ -48,7 +48,7 @@ def test_the_functions_app_gets_what_it_needs_and_nothing_else() -> None:
 @pytest.mark.parametrize("recipe", ["## Rotate the key", "## Backup"])
 def test_the_recipes_of_the_runbook_work_on_a_store(recipe: str, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    assert run(["doctor", "--store", str(path)], {}) == 3, "there is no store yet"
+    assert run(["jobs", "list", "--store", str(path)], {}) == 3, "there is no store yet"
     store = open_sqlite(path)
     try:
         store.commit("job", [Put("kind", "id", {}, None)])

@@ -78,25 +78,26 @@ class Place(Enum):
 
     def below(self, name: str) -> Place:
         """The place of an object under the property `name` (lower case) of one that stands here."""
-        if self is Place.PEOPLES or name in FREE_FORM:
-            return Place.PEOPLES
-        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else Place.INSIDE
+        if self is _PEOPLES or name in FREE_FORM:
+            return _PEOPLES
+        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else _INSIDE
 
     def element(self) -> Place:
         """The place of an element of a list whose own place this is."""
-        return Place.PEOPLES if self is Place.PEOPLES else Place.ELEMENT
+        return _PEOPLES if self is _PEOPLES else Place.ELEMENT
 
     def holding(self, value: dict[str, Json]) -> Place:
         """The place, told by what stands there: an object with a resource id is a resource."""
-        if self is not Place.INSIDE:
-            return self
-        id_ = value.get("id")
+        id_ = value.get("id") if self is _INSIDE else None
         return Place.RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
 
     @property
     def is_arms(self) -> bool:
         """Whether ARM's own names mean here what ARM says."""
-        return self is not Place.INSIDE and self is not Place.PEOPLES
+        return self is not _INSIDE and self is not _PEOPLES
+
+
+_INSIDE, _PEOPLES = Place.INSIDE, Place.PEOPLES  # looked up for every object
 
 
 def canonical(body: Json, type_: str) -> Json:
@@ -122,14 +123,22 @@ def _value(
     if isinstance(value, str):
         return _text(value, name, forms)
     if isinstance(value, dict | list):
-        if depth > MAX_DEPTH:
-            raise TooDeep
-        if isinstance(value, list):
-            return _list(value, name, depth, forms, place)
-        if name in USER_NAMED:
-            return _chosen_by_people(value, depth, forms)
-        return _object(value, depth, forms, place.holding(value), settings)
-    return value if value is None or isinstance(value, bool) else _number(value)
+        return _container(value, name, depth, forms, place, settings)
+    return _plain(value)
+
+
+def _container(
+    value: dict[str, Json] | list[Json], name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool
+) -> Json:
+    if depth > MAX_DEPTH:
+        raise TooDeep
+    if isinstance(value, list):
+        return _list(value, name, depth, forms, place)
+    if name in USER_NAMED:
+        return _chosen_by_people(value, depth, forms)
+    if place is _INSIDE:
+        place = place.holding(value)
+    return _object(value, depth, forms, place, settings)
 
 
 def _object(
@@ -147,10 +156,11 @@ def _object(
         if isinstance(item, str):
             inner = _text(item, name, forms)
         elif isinstance(item, dict | list):
-            name = "appsettings" if settings and name == "properties" else name
-            inner = _value(item, name, depth + 1, forms, place.below(name))
+            if settings and name == "properties":
+                name = "appsettings"
+            inner = _container(item, name, depth + 1, forms, place.below(name), False)
         else:
-            inner = _value(item, name, depth + 1, forms, place)
+            inner = _plain(item)
         if _is_empty(inner) and not (is_id and isinstance(item, dict)):
             continue
         if is_id:
@@ -211,6 +221,10 @@ def in_order(items: list[Json], name: str) -> list[Json]:
         return items
     key = identity_key(name, items)
     return items if key is None else sorted(items, key=lambda item: (identity_of(item, key) or "").lower())
+
+
+def _plain(value: bool | int | float | None) -> Json:
+    return value if value is None or isinstance(value, bool) else _number(value)
 
 
 def _number(value: int | float) -> Json:

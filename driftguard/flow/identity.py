@@ -53,15 +53,13 @@ def has_identity(items: list[Any], key: str) -> bool:
 
 def identity_keys(name: str, *lists: list[Any]) -> Iterator[str]:
     """The identity properties, best first, that tell the elements of each list apart; `name` is the lists' property."""
-    if not _is_ordered(name, *lists):
+    mark = _ORDERED_LISTS.get(name.lower())
+    if mark is None or not _is_ordered(mark, *lists):
         yield from (key for key in IDENTITY_PROPERTIES if all(has_identity(items, key) for items in lists))
 
 
-def _is_ordered(name: str, *lists: list[Any]) -> bool:
-    mark = _ORDERED_LISTS.get(name.lower())
-    if not mark:
-        return mark == ""
-    return any(key.lower() == mark for items in lists for item in items if type(item) is dict for key in item)
+def _is_ordered(mark: str, *lists: list[Any]) -> bool:
+    return mark == "" or any(key.lower() == mark for items in lists for item in items if type(item) is dict for key in item)
 
 
 def identity_key(name: str, *lists: list[Any]) -> str | None:

@@ -29,7 +29,7 @@ from driftguard.guard import halt_file
 from driftguard.guard.blobs import Damaged, damaged, get_named, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Seen
-from driftguard.guard.rows import HaltRow
+from driftguard.guard.rows import RECORD, HaltRow, used_by
 from driftguard.guard.verify import read_evidence
 from driftguard.guard.work import Work
 
@@ -60,12 +60,28 @@ def age(guard: Guard, work: Work, *, settling: bool) -> None:
     if halt is None:
         return
     if halt.state is State.IN_USE and work.job.lease is None and not settling:
+        if (halt.in_use or {}).get("clearance") in _recorded(guard, work):
+            # Its run has recorded, and what the halt is about never settled: the one run that might pass is over.
+            close(
+                work, halt, transition(halt.state, Event.RECORDED_BAD), "its run recorded, and it never became readable"
+            )
+            tell_closed(guard, work, halt)
+            work.used_up = halt
+            return
         end_lease(work, halt)
     if halt.expires_at and from_text(halt.expires_at) <= work.now:
         expired = transition(halt.state, Event.TIME_PASSED)
         if expired is not halt.state:
             close(work, halt, expired, "the decision was not used within its time")
             tell_closed(guard, work, halt)
+
+
+def _recorded(guard: Guard, work: Work) -> set[str]:
+    """The last clearance, where it has recorded."""
+    last = work.job.last_clearance
+    if last is None or guard.store.get(work.job.name, RECORD, used_by(last.clearance)) is None:
+        return set()
+    return {last.clearance}
 
 
 def end_lease(work: Work, halt: HaltRow) -> None:
@@ -98,13 +114,14 @@ def open_halt(
         cause=cause,
         run=occasion.run,
         ticket=occasion.ticket,
+        stage=occasion.stage,
         started_by=occasion.started_by.to_dict() if occasion.started_by else None,
         findings="",
         evidence=0,
         evidence_digest="",
         summary=[],
         number=work.job.halts,
-        earlier=_earlier(guard, earlier),
+        earlier=_earlier(guard, earlier or work.used_up),
     )
     tell_evidence(guard, work, halt, seen, judged, occasion)
     work.log("halted", halt=halt.id, digest=digest, evidence=halt.evidence_digest, run=occasion.run, cause=cause)
@@ -258,10 +275,11 @@ def _facts(guard: Guard, halt: HaltRow, version: int, occasion: Occasion) -> dic
         },
         "job": halt.job,
         "generation": halt.generation,
-        "run": occasion.run,
-        "stage": occasion.stage,
-        "started_by": occasion.started_by.name if occasion.started_by else None,
-        "ticket": occasion.ticket,
+        # Of the run that was halted, also where another one, or the timer, learned more.
+        "run": halt.run,
+        "stage": halt.stage,
+        "started_by": halt.started_by["name"] if halt.started_by else None,
+        "ticket": halt.ticket,
         "policy": {"source": occasion.policy.source, "digest": occasion.policy.digest},
         "tool": {"name": "driftguard", "version": guard.version},
     }

@@ -29,7 +29,7 @@ from driftguard.guard.context import Guard
 from driftguard.guard.naming import Named
 from driftguard.guard.observe import Observer, Seen, scope_of
 from driftguard.guard.recorded import Recorded, Recording
-from driftguard.guard.rows import PROPOSAL, RECORD, HaltRow, Lease
+from driftguard.guard.rows import PROPOSAL, RECORD, HaltRow, Lease, used_by
 from driftguard.guard.work import Work
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
@@ -330,7 +330,7 @@ class Recorder:
 
 
 def _used(lease: Lease | None) -> str:
-    return f"by-{lease.clearance}" if lease else "by-none"
+    return used_by(lease.clearance if lease else "none")
 
 
 def _by(call: Recording) -> str:

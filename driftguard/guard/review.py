@@ -167,7 +167,7 @@ def _decide(guard: Guard, work: Work, halt: HaltRow, call: Deciding, reason: str
     unknown = _require_four_eyes(guard, halt, call.reviewer, rules)
     findings = halt_file.load(guard.store, halt.findings).findings
     named = [parse_ref(text, cloud=work.job.cloud).key for text in call.resources]
-    kept = (halt.earlier or {}).get("kept", [])
+    kept = halting.kept_of(guard, halt)
     require_named(call.decision, findings, kept, named)
     taken = {
         "decision": str(call.decision),

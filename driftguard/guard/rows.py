@@ -24,6 +24,11 @@ JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD = (
 JOB_ROW = "job"  # the one id under kind "job"
 
 
+def used_by(clearance: str) -> str:
+    """The id of the row of kind record that says that a clearance has recorded."""
+    return f"by-{clearance}"
+
+
 @dataclass
 class Lease:
     """A job is updating: from the clearance until record, release or `until` (text, UTC).
@@ -113,6 +118,7 @@ class HaltRow:
     evidence_digest: str
     summary: list[dict[str, Any]]
     evidence_keys: list[str] = field(default_factory=list)
+    stage: str | None = None
     actor: str = ""
     author_unknown: bool = True
     number: int = 0

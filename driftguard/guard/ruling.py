@@ -150,7 +150,7 @@ class Ruling:
             return halting.open_halt(self.guard, self.work, seen, judgement.judged, occasion, "drift")
         halt.state = transition(halt.state, Event.MET)
         self._met_by(halt)
-        if not any(finding.carried for finding in judgement.halting):
+        if not self.ask.resources and not any(finding.carried for finding in judgement.halting):
             halting.amend(self.guard, self.work, halt, seen, judgement.judged, occasion)
         return halt
 

@@ -51,6 +51,7 @@ class Work:
         row = store.get(require_job_name(job), JOB, JOB_ROW)
         self.job = JobRow.from_body(row.body) if row else JobRow(job)
         self.exists = row is not None
+        self.used_up: HaltRow | None = None  # a halt that this transaction closed, and that the next one follows
         self._version = row.version if row else None
         self._halt_versions: dict[str, str | None] = {}
         self._writes: dict[tuple[str, str], Put] = {}

@@ -136,7 +136,7 @@ def _others(found: Mapping[str, Any]) -> int:
     """How many beside the named one wrote. `who` may be a label: the named one's own event says who that is."""
     own = [writer for writer in found["writers"] if all(writer[key] == found[key] for key in _EVENT)]
     named = {writer["who"].lower() for writer in own[:1]}
-    named |= {found[key].lower() for key in ("who", "object_id", "app_id") if found[key]}
+    named |= {found[key].lower() for key in ("who", "object_id") if found[key]}
     return len({writer["who"].lower() for writer in found["writers"]} - named)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from driftguard.adapters.stores.first_use import StoreAtFirstUse
 from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.errors import Conflict
 from driftguard.flow.ports import Put, Row, Store, Write
@@ -27,6 +28,9 @@ class StoreUnderTest:
 
 STORES = {
     "sqlite": StoreUnderTest(lambda folder: str(folder / "store.db"), lambda address: open_sqlite(Path(address))),
+    "sqlite at first use": StoreUnderTest(
+        lambda folder: str(folder / "store.db"), lambda address: StoreAtFirstUse(Path(address), may_begin=True)
+    ),
 }
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.entry.cli import run
 from driftguard.sandbox import OTHER_SUBSCRIPTION, SUBSCRIPTION
 from tests.entry.cli_shop import Ran, Shop, cli_shop
@@ -133,6 +136,11 @@ CALLS: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
         (),
     ),
     "no such proposal": (("jobs", "accept", "shop", "p-1", "--reason", "x", "--as", "dana"), 3, ("p-1",)),
+    "halts of no such job": (("halts", "list", "--job", "nope"), 3, ("nope", "jobs list")),
+    "notes of no such job": (("deliver", "--job", "nope"), 3, ("nope", "jobs list")),
+    "proposals of no such job": (("jobs", "proposals", "--job", "nope"), 3, ("nope", "jobs list")),
+    "no evidence to verify": (("verify",), 3, ("verify FILE --store",)),
+    "evidence taken as the store": (("verify", "--store", "evidence.json"), 3, ("evidence.json", "FILE --store")),
     "no such resource": (("explain", "--job", "shop", "vnet-none"), 3, ("jobs show",)),
     "no path": (("explain", "--job", "shop", VNET, "properties[["), 3, ()),
     "no such file to replay": (("replay", "none.jsonl"), 3, ("none.jsonl",)),
@@ -338,7 +346,7 @@ def test_a_store_of_a_newer_schema_is_refused(shop: Shop) -> None:
     with closing(sqlite3.connect(shop.store)) as hand, hand:
         hand.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
     before = shop.written()
-    for command in (("check", "--job", "shop"), ("record", "--job", "shop"), ("halts", "list"), ("doctor",)):
+    for command in (("check", "--job", "shop"), ("record", "--job", "shop"), ("halts", "list")):
         refused(shop(*command), 3, "99", "newer version")
     assert shop.written() == before
 
@@ -390,6 +398,160 @@ def test_only_record_and_check_begin_a_store(shop: Shop) -> None:
     for command in (("halts", "list"), ("jobs", "list"), ("deliver",), ("explain", "--job", "shop", VNET)):
         refused(shop(*command, "--store", none), 3, "there is no store")
     assert not Path(none).parent.exists()
+
+
+# Where there is no store yet: what is refused begins none. What is called -> environment, exit code, words of the one line.
+BEGINNINGS: dict[str, tuple[tuple[str, ...], Mapping[str, str], int, tuple[str, ...]]] = {
+    "nothing named": ((), {}, 3, ("--resource",)),
+    "a clearance": (("--resource", VNET, "--clearance", "c-123"), {}, 3, ("without --clearance",)),
+    "a missing policy": (("--resource", VNET), {"DRIFTGUARD_POLICY": "none.yaml"}, 3, ("none.yaml",)),
+    "a bad policy": (("--resource", VNET), {"DRIFTGUARD_POLICY": "bad.yaml"}, 3, ("bad.yaml:2",)),
+    "an endpoint elsewhere": (
+        ("--resource", VNET),
+        {"DRIFTGUARD_ARM_ENDPOINT": "https://a.example"},
+        3,
+        ("127.0.0.1",),
+    ),
+    "no token": (("--resource", VNET), {"DRIFTGUARD_ARM_TOKEN": ""}, 3, ("token",)),
+    "a token that ARM refuses": (("--resource", VNET), {"DRIFTGUARD_ARM_TOKEN": "nobody"}, 2, ("sign in",)),
+    "another tenant": (("--resource", VNET, "--resource", ELSEWHERE), {}, 3, ("tenant",)),
+    "a group that is not there": (("--resource-group", f"{GROUP}-none"), {}, 2, ()),
+    "a deployment that is not there": (
+        ("--deployment", f"{GROUP}/providers/Microsoft.Resources/deployments/none"),
+        {},
+        3,
+        ("none",),
+    ),
+    "nothing that can be read": (("--resource", VNET + "-none"), {}, 2, ()),
+}
+
+
+@pytest.mark.parametrize("given", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+def test_a_first_record_that_is_refused_begins_no_store_and_no_key(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    given: tuple[tuple[str, ...], Mapping[str, str], int, tuple[str, ...]],
+) -> None:
+    named, environ, code, words = given
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("version: 1\nmodus: observe\n")
+    with cli_shop(tmp_path, capsys) as new:
+        store = {"DRIFTGUARD_STORE": str(tmp_path / "made" / "store.db")}
+        ran = new("record", "--job", "j1", *named, environ={**store, **environ})
+    refused(ran, ran.code, *words)
+    assert ran.code == code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.yaml", "policy.yaml"]
+
+
+def test_a_first_record_begins_a_store_that_only_its_owner_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cli_shop(tmp_path, capsys) as new:
+        environ = {"DRIFTGUARD_STORE": str(tmp_path / "made" / "store.db")}
+        assert new("record", "--job", "j1", "--resource", VNET, environ=environ).code == 0
+        assert new("check", "--job", "j1", environ=environ).code == 0
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").glob("store.db*")}
+    assert (modes["store.db"], modes["store.db.key"]) == (0o600, 0o600)
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
+
+
+# doctor
+
+
+def looked_at(shop: Shop, **environ: str) -> dict[str, tuple[bool, str]]:
+    """What doctor finds; its exit code agrees."""
+    ran = shop("doctor", "--json", environ=environ)
+    told = {one["name"]: (one["ok"], one["told"]) for one in ran.json()["looked_at"]}
+    assert ran.code == ran.json()["exit_code"] == (0 if all(ok for ok, _ in told.values()) else 2), ran
+    return told
+
+
+def test_doctor_finds_a_shop_in_order_in_words_that_count_right(shop: Shop) -> None:
+    told = looked_at(shop)
+    assert all(ok for ok, _ in told.values()), told
+    assert told["store"][1].endswith(": 1 job")
+    assert told["ARM, shop"][1] == "1 subscription readable, 1 resource recorded"
+
+
+def away(store: Path) -> None:
+    for path in store.parent.glob("store.db*"):
+        path.unlink()
+
+
+def newer(store: Path) -> None:
+    with closing(sqlite3.connect(store)) as hand, hand:
+        hand.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "no store": (
+        away,
+        "store",
+        "there is no store",
+    ),
+    "a newer store": (newer, "store", "newer version"),
+    "a damaged store": (lambda store: store.write_bytes(b"no database at all, " * 400), "store", "restore"),
+    "no key file": (lambda store: store.with_name("store.db.key").unlink(), "secret key", "restore the key file"),
+    "an open key file": (lambda store: store.with_name("store.db.key").chmod(0o644), "secret key", "chmod 600"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_doctor_tells_what_is_wrong_by_its_name_and_looks_at_the_rest_all_the_same(
+    shop: Shop, damage: tuple[Callable[[Path], object], str, str]
+) -> None:
+    harm, name, words = damage
+    harm(shop.store)
+    told = looked_at(shop)
+    assert [wrong for wrong, (ok, _) in told.items() if not ok] == [name]
+    assert words in told[name][1]
+    assert told["policy"][0] and [text for symptom, (_, text) in told.items() if symptom.startswith("ARM")]
+
+
+def test_doctor_without_a_job_says_so_and_looks_at_the_sign_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cli_shop(tmp_path, capsys) as new:
+        open_sqlite(new.store).close()
+        assert looked_at(new)["ARM"] == (True, f"no job recorded yet; signed in to {new.sandbox.endpoint}")
+        assert not looked_at(new, DRIFTGUARD_ARM_TOKEN="nobody")["ARM"][0]
+
+
+def test_doctor_tells_a_bad_policy_and_bad_settings_beside_each_other(shop: Shop) -> None:
+    told = looked_at(shop, DRIFTGUARD_POLICY="none.yaml", DRIFTGUARD_ARM_TOKEN="")
+    assert [ok for ok, _ in told.values()] == [False, False]
+    assert "none.yaml" in told["policy"][1] and "token" in told["settings"][1]
+    assert looked_at(shop, DRIFTGUARD_ARM_TOKEN="")["policy"][0]
+
+
+# explain
+
+
+def test_explain_tells_a_rule_with_its_reason_and_whom_to_ask(shop: Shop) -> None:
+    rule = (
+        "  - {name: tags are free, match: {type: '*'}, ignore: [tags], reason: the desk sets them, owner: desk team}\n"
+    )
+    with (shop.folder / "policy.yaml").open("a") as policy:
+        policy.write(f"rules:\n{rule}")
+    change_by_hand(shop)
+    told = shop("explain", "--job", "shop", VNET, "--json").json()
+    [path] = [one for one in told["paths"] if one["path"].startswith("tags")]
+    assert (path["class"], path["rule"], path["differs"]) == ("ignored", "tags are free", True)
+    assert (path["reason"], path["owner"]) == ("the desk sets them", "desk team")
+    assert datetime.fromisoformat(told["recorded"]["at"]).tzinfo is not None
+    assert "tags are free: the desk sets them (desk team)" in shop("explain", "--job", "shop", VNET).out
+    asked = shop("explain", "--job", "shop", VNET, "tags.other")
+    assert "tags are free: the desk sets them (desk team)" in asked.out
+    other = shop("explain", "--job", "shop", VNET, "properties.addressSpace", "--json").json()["paths"][0]
+    assert (other["reason"], other["owner"]) == (None, None)
+
+
+def test_explain_of_what_cannot_be_read_is_two(shop: Shop) -> None:
+    shop.sandbox.fault(VNET, "403")
+    ran = shop("explain", "--job", "shop", VNET, "--json")
+    assert (ran.code, ran.json()["exit_code"], ran.json()["finding"]) == (2, 2, "unreadable")
+    assert shop("explain", "--job", "shop", VNET).code == 2
 
 
 # JSON

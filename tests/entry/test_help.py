@@ -57,6 +57,16 @@ def test_the_overview_names_every_command_and_every_exit_code(capsys: pytest.Cap
     assert not [code for code in "01234" if f"{code} " not in told]
 
 
+@pytest.mark.parametrize("command", [(), ("halts",), ("jobs",)], ids=" ".join)
+def test_without_arguments_a_group_shows_its_help_and_is_a_wrong_call(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert run(command, {}) == 3
+    bare = capsys.readouterr()
+    assert run([*command, "--help"], {}) == 0
+    assert (bare.out, bare.err) == (capsys.readouterr().out, "")
+
+
 @pytest.mark.parametrize("arguments", ["--help", "--version", "check --help", "halts decide --help"])
 def test_help_imports_nothing_of_azure_and_no_store(arguments: str) -> None:
     code, told, modules, ours = probed(*arguments.split())

@@ -87,6 +87,7 @@ def test_a_full_disk_lets_nothing_proceed_and_keeps_the_old_baseline(shop: Shop)
         ran = process(shop, *arguments, before=no_room)
         assert (ran.returncode, ran.stdout) == (2, ""), ran.stderr
         assert str(shop.store) in ran.stderr and "Traceback" not in ran.stderr
+        assert "free space" in ran.stderr
     assert shop.written() == before
     done = process(shop, "record", "--job", "shop", "--run", "1", "--clearance", clearance)
     assert done.returncode == 0, done.stderr

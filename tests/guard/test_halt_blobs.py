@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from driftguard.errors import NotAllowed, StoreUnavailable
+from driftguard.flow.evidence import digest_of
 from driftguard.flow.halt import Decision
 from driftguard.flow.ports import Store, Write
 from driftguard.guard import halt_file, halting
+from driftguard.guard.blobs import put_named
 from driftguard.guard.deliver import deliver_due
 from driftguard.guard.rows import HaltRow
 from tests.guard.halts import halt_row
@@ -68,7 +70,7 @@ def test_what_a_lost_try_wrote_is_not_taken_for_the_halt_of_another_author(shop:
     shop.first_record(VNET)
     set_dns(shop, ROBS_DNS)
     store = shop.guard.store
-    shop.guard = replace(shop.guard, store=LosesTheHalt(store))  # type: ignore[arg-type]  # reason: the port but for commit
+    shop.guard = replace(shop.guard, store=LosesTheHalt(store))
     with pytest.raises(StoreUnavailable):
         shop.check("run-lost")
     shop.guard = replace(shop.guard, store=store)
@@ -108,7 +110,7 @@ def test_damaged_evidence_is_told_to_nobody_and_waits(shop: World, bad: bytes | 
         document["findings"][0]["attribution"]["who"] = "mallory@contoso.com"
         bad = json.dumps(document).encode()
     elif bad == "another halt":  # whole in itself, and yet not what the row names
-        bad = json.dumps({**document, "run": "x", "digest": halting.digest_of({**document, "run": "x"})}).encode()
+        bad = json.dumps({**document, "run": "x", "digest": digest_of({**document, "run": "x"})}).encode()
     assert isinstance(bad, bytes)
     damage(shop, halt.evidence_keys[0], bad)
     with pytest.raises(StoreUnavailable, match="damaged"):
@@ -131,7 +133,7 @@ def test_findings_that_were_emptied_let_nobody_decide_on_his_own_change(shop: Wo
     shop.first_record(VNET)
     set_dns(shop, ROBS_DNS)
     halt = halted(shop.check())
-    empty = shop.guard.store.read(halting.put_named(shop.guard.store, "x/empty", []))
+    empty = shop.guard.store.read(put_named(shop.guard.store, "x/empty", []))
     assert empty
     damage(shop, halt.findings, empty)
     for decision in (Decision.OVERWRITE, Decision.STOP):
@@ -162,8 +164,9 @@ def test_a_long_list_of_kept_resources_lies_in_a_blob_and_is_handed_on_whole(sho
 
 
 def test_a_damaged_list_of_kept_resources_is_not_an_empty_one(shop: World) -> None:
-    for value in ({}, [1], "text"):
-        key = halting.put_named(shop.guard.store, "job/halts/h-0/kept", value)
+    wrong: list[Any] = [{}, [1], "text"]
+    for value in wrong:
+        key = put_named(shop.guard.store, "job/halts/h-0/kept", value)
         row = halt_row(earlier={"halt": "h-0", "decision": None, "kept": [], "kept_in": key})
         with pytest.raises(StoreUnavailable, match="damaged"):
             halting.kept_of(shop.guard, row)

@@ -31,7 +31,7 @@ class Replicas:
     def __init__(self, telling: World, story: str) -> None:
         reader = telling.guard.reader
         self._telling, self._story = telling, story
-        self._reader = reader._reader if isinstance(reader, Replicas) else reader
+        self._reader: Reader = reader._reader if isinstance(reader, Replicas) else reader
         self.reads = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -52,9 +52,8 @@ class Replicas:
 def checked(shop: World, story: str, reads: int = 2) -> tuple[Answer, Finding, int]:
     """The answer to a check, what it says of the virtual network, and how often that was read."""
     reader = Replicas(shop, story)
-    given: Reader = reader  # type: ignore[assignment]  # reason: everything but `read` is handed on
     shop.with_policy(f"version: 1\ndefaults: {{stability_reads: {reads}, unknown_author: allow}}\n")
-    shop.guard = replace(shop.guard, reader=given)
+    shop.guard = replace(shop.guard, reader=reader)
     shop.advance(minutes=1)
     answer = shop.check("run-2")
     (found,) = [one.finding for one in answer.judgement.judged if one.finding.ref.id == VNET]

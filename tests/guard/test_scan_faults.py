@@ -78,7 +78,7 @@ class Faulty:
 
 
 def test_an_unforeseen_fault_of_one_job_is_its_error_and_never_a_success(shop: World) -> None:
-    shop.guard = replace(shop.guard, store=Faulty(shop.guard.store, "a-job"))  # type: ignore[arg-type]  # reason: as above
+    shop.guard = replace(shop.guard, store=Faulty(shop.guard.store, "a-job"))
     report = gate_every_job(shop.guard)
     assert judged(report) == {"z-job": "proceed"}
     assert set(report.could_not_tell) == {"a-job", index.INDEX} and report.summary()["jobs"] == 2

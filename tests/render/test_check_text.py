@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,34 @@ def test_a_removed_list_element_is_told_as_such() -> None:
 def test_a_halt_says_who_did_it_with_what_when_and_how_sure() -> None:
     said = "by ada@example.com (a person) with Azure portal at 2026-03-01 02:14:07 UTC, certain (activity-log)"
     assert said in of_halt()
+
+
+def who_wrote(who: str, *callers: str) -> str:
+    """The line of a halt whose writers were these callers, the first of them being named as `who`."""
+    events = tuple(told.event(caller, NOW - timedelta(minutes=place)) for place, caller in enumerate(callers))
+    found = replace(told.attribution(who), writers=events)
+    text = check_text(answer(judged=(Judged(replace(MOVED, attribution=found), Action.HALT, "x"),), halt=halt()))
+    return next(line for line in text.splitlines() if line.startswith(f"  by {who}"))
+
+
+def test_one_writer_under_a_label_and_with_many_events_is_one_writer() -> None:
+    assert "more wrote" not in who_wrote("release pipeline", "aaaaaaaa-0001", "aaaaaaaa-0001", "AAAAAAAA-0001")
+
+
+def test_every_other_writer_is_counted_once() -> None:
+    line = who_wrote("release pipeline", "aaaaaaaa-0001", "bo@example.com", "Bo@example.com", "cy@example.com")
+    assert line.endswith("; 2 more wrote as well")
+
+
+def test_an_unrecorded_and_an_unmanaged_resource_are_told_once() -> None:
+    named = Finding(
+        told.ref(NSG), FindingKind.UNRECORDED, detail="named, but never recorded: the next record takes it in"
+    )
+    strange = Finding(told.ref(NSG), FindingKind.UNMANAGED, detail="in the job's scope, never recorded")
+    for finding in (named, strange):
+        text = check_text(answer(judged=(Judged(finding, Action.HALT, "x"),), halt=halt()))
+        [line] = [line for line in text.splitlines() if line.startswith("nsg-web")]
+        assert line.count("never recorded") == 1
 
 
 def test_an_unknown_author_is_said_with_the_reason_and_the_time_between() -> None:

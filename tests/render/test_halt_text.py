@@ -120,7 +120,7 @@ def test_a_job_lists_what_it_has_recorded() -> None:
     entry = Entry(told.ref(NSG), "2024-05-01", ETags(), "f" * 64, NOW)
     baseline = Baseline("shop-prod", 3, NOW, "Bo", "4710", None, {entry.ref.key: entry})
     text = job_text(JobView(JobRow("shop-prod", generation=3), baseline, None))
-    assert "Generation 3, 2026-03-01 02:14:07 UTC, by Bo, run 4710: 1 resources" in text
+    assert "Generation 3, 2026-03-01 02:14:07 UTC, by Bo, run 4710: 1 resource" in text
     assert (
         "nsg-web   Microsoft.Network/networkSecurityGroups  2024-05-01   2026-03-01 02:14:07 UTC  first record" in text
     )

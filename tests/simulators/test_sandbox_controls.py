@@ -167,7 +167,11 @@ def test_it_can_be_stopped_and_started_again_and_knows_its_address_only_then() -
 def test_a_request_that_is_no_json_or_too_long_is_refused(sandbox: Sandbox) -> None:
     host, port = "127.0.0.1", int(sandbox.endpoint.rpartition(":")[2])
     head = f"PUT {ACCOUNT}?api-version=2024-01-01 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pipeline\r\n"
-    for rest, status in (("Content-Length: 3\r\n\r\n{x}", b"400"), ("Content-Length: 999999999\r\n\r\n", b"411")):
+    for rest, status in (
+        ("Content-Length: 3\r\n\r\n{x}", b"400"),
+        (f"Content-Length: 100000\r\n\r\n{'[' * 100_000}", b"400"),  # nested too deeply to be read
+        ("Content-Length: 999999999\r\n\r\n", b"411"),
+    ):
         with socket.create_connection((host, port), timeout=5) as connection:
             connection.sendall((head + rest).encode())
             assert connection.recv(12).split()[1] == status

@@ -14,8 +14,10 @@ from builtins import list as List  # the port has a method `list`, which hides t
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from driftguard.adapters.stores import limits
 from driftguard.adapters.stores.secret_key import KeyRing, open_key_ring
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
+from driftguard.errors import WrongUse
 from driftguard.flow.ports import Row, Sealer, Store, Write
 
 
@@ -26,19 +28,24 @@ class StoreAtFirstUse(Store):
         self._path = path
         self._may_begin = may_begin
         self._opened: SqliteStore | None = None
+        self._closed = False
         self._turn = threading.Lock()
 
     def open(self) -> SqliteStore:
-        """The store itself, begun where it is not there and may be."""
+        """The store itself, begun where it is not there and may be. Raises WrongUse after `close`."""
         with self._turn:
+            self._require_not_closed()
             if self._opened is None:
                 self._opened = open_sqlite(self._path, create=self._may_begin)
             return self._opened
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
+        limits.check_names(partition=partition, kind=kind, id=row_id)
         return None if self._holds_nothing() else self.open().get(partition, kind, row_id)
 
     def list(self, partition: str, kind: str, *, after: str = "", limit: int = 1000) -> List[Row]:
+        limits.check_names(partition=partition, kind=kind)
+        limits.check_limit(limit)
         return [] if self._holds_nothing() else self.open().list(partition, kind, after=after, limit=limit)
 
     def partitions(self) -> List[str]:
@@ -51,6 +58,7 @@ class StoreAtFirstUse(Store):
         return self.open().put_once(key, data)
 
     def read(self, key: str) -> bytes | None:
+        limits.check_key(key)
         return None if self._holds_nothing() else self.open().read(key)
 
     def blobs(self, prefix: str) -> List[str]:
@@ -58,11 +66,18 @@ class StoreAtFirstUse(Store):
 
     def close(self) -> None:
         with self._turn:
+            self._closed = True
             if self._opened is not None:
                 self._opened.close()
 
     def _holds_nothing(self) -> bool:
-        return self._may_begin and self._opened is None and not self._path.exists()
+        with self._turn:
+            self._require_not_closed()
+            return self._may_begin and self._opened is None and not self._path.exists()
+
+    def _require_not_closed(self) -> None:
+        if self._closed:
+            raise WrongUse(f"the store {self._path} was closed", "open it again")
 
 
 class KeysAtFirstUse(Sealer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ import pytest
 import driftguard
 from driftguard.adapters.stores import schema
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
+from driftguard.adapters.stores.sqlite_errors import store_errors
 from driftguard.errors import BadConfiguration, DriftGuardError, StoreUnavailable
 from driftguard.flow.ports import Put
 
@@ -260,6 +262,30 @@ def test_on_a_full_disk_nothing_is_written(path: Path) -> None:
             connection.execute("PRAGMA max_page_count = 100000")
         put(store, "later", "x" * 5000)
         assert len(store.list("job", "k")) == 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR,
+    ],
+)
+def test_whatever_a_full_disk_looks_like_to_sqlite_the_remedy_is_to_free_space(path: Path, code: int) -> None:
+    refused = sqlite3.OperationalError("disk I/O error")
+    refused.sqlite_errorcode, refused.sqlite_errorname = code, "SQLITE_X"
+    with pytest.raises(StoreUnavailable) as caught, store_errors(path):
+        raise refused
+    assert_says(caught.value, path, "space", "SQLITE_X")
+
+
+def test_a_full_disk_under_a_file_operation_says_so_too(path: Path) -> None:
+    with pytest.raises(StoreUnavailable) as caught, store_errors(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert_says(caught.value, path, "no space left", "free space")
 
 
 def test_a_store_locked_beyond_the_busy_timeout_is_unavailable_and_can_still_be_read(path: Path) -> None:
