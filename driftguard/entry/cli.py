@@ -140,13 +140,15 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except click.ClickException as error:
         call.as_json = call.as_json or "--json" in arguments
         return report(call, _usage(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for a Ctrl-D, and no command asks for any input
+            return _fault(call, error.__cause__)
         click.echo("driftguard: interrupted; nothing was decided", err=True)
         return 2
     except (BrokenPipeError, SystemExit):  # click ends with 1, our word for a halt, where nobody reads its output
         return 2
     except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
-        return report(call, CannotTell(f"internal fault ({_place(error)})", "nothing was decided; please report it"))
+        return _fault(call, error)
 
 
 def _usage(error: click.ClickException) -> WrongUse:
@@ -154,6 +156,10 @@ def _usage(error: click.ClickException) -> WrongUse:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "driftguard"
     return WrongUse(error.format_message().rstrip("."), f"see {command} --help")
+
+
+def _fault(call: Call, error: BaseException) -> int:
+    return report(call, CannotTell(f"internal fault ({_place(error)})", "nothing was decided; please report it"))
 
 
 def _place(error: BaseException) -> str:

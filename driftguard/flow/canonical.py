@@ -116,9 +116,7 @@ def fingerprint(canonical_body: Json) -> str:
     return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _value(
-    value: Json, name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool = False
-) -> Json:
+def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool = False) -> Json:
     """The form of what stands under the property `name` (lower case; empty where the name says nothing)."""
     if isinstance(value, str):
         return _text(value, name, forms)

@@ -59,7 +59,9 @@ def identity_keys(name: str, *lists: list[Any]) -> Iterator[str]:
 
 
 def _is_ordered(mark: str, *lists: list[Any]) -> bool:
-    return mark == "" or any(key.lower() == mark for items in lists for item in items if type(item) is dict for key in item)
+    return mark == "" or any(
+        key.lower() == mark for items in lists for item in items if type(item) is dict for key in item
+    )
 
 
 def identity_key(name: str, *lists: list[Any]) -> str | None:

@@ -159,7 +159,9 @@ def _fits(text: str, shapes: tuple[tuple[str, re.Pattern[str]], ...]) -> bool:
 
 def _has_basic_credential(text: str) -> bool:
     """Whether the text has `Basic` and a user and password in base64, as in a header."""
-    return ("asic" in text or "ASIC" in text) and any(_is_user_and_password(match[1]) for match in _BASIC.finditer(text))
+    return ("asic" in text or "ASIC" in text) and any(
+        _is_user_and_password(match[1]) for match in _BASIC.finditer(text)
+    )
 
 
 def _is_user_and_password(encoded: str) -> bool:

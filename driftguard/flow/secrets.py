@@ -21,7 +21,7 @@ import json
 import re
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Final, Literal, TypeGuard
+from typing import TypeGuard
 
 from driftguard.flow.identity import identity_key, identity_of
 from driftguard.flow.path import MAX_DEPTH, Element, PatternSet, Position, Step, TooDeep
@@ -52,8 +52,6 @@ class Secrecy(Enum):
 
 
 _BY_LOOK, _CREDENTIAL, _ALL = Secrecy.BY_LOOK, Secrecy.CREDENTIAL, Secrecy.ALL  # looked up for every leaf
-_STRICTNESS = tuple(Secrecy)
-_VALUE: Final = "value"
 
 
 def is_mark(value: Json) -> TypeGuard[str]:
@@ -118,13 +116,15 @@ class _Sealing:
         self, value: dict[str, Json], rules: Position, secrecy: Secrecy, depth: int, setting: bool
     ) -> dict[str, Json]:
         sealed = {}
+        by_neighbours = _ALL if setting else None  # found out where it is needed, once
         for key, item in value.items():
             after = self._redact.advance(rules, key) if rules else ()
-            here, told = secrecy, _by_name(key)
+            told = _by_name(key)
+            if told is None:
+                told = by_neighbours = by_neighbours or _told_by_neighbours(value)
             if rules and self._is_hit(after):
-                here = _ALL
-            elif told is not _BY_LOOK:
-                here = _stricter(secrecy, told if told is not _VALUE else _of_value(value, setting))
+                told = _ALL
+            here = told if told is _ALL or secrecy is _BY_LOOK else secrecy
             sealed[key] = self.value(item, key, after, here, depth + 1)
         return sealed
 
@@ -148,21 +148,13 @@ class _Sealing:
 
 
 @lru_cache(maxsize=8192)
-def _by_name(key: str) -> Secrecy | Literal["value"]:
-    """What a property's name says of what stands under it; `value`: what its neighbours say."""
+def _by_name(key: str) -> Secrecy | None:
+    """What a property's name says of what stands under it; None for a named value, of which its neighbours tell."""
     if is_secret_name(key):
         return _ALL
     if key.lower() in _VALUES:
-        return _VALUE
+        return None
     return _CREDENTIAL if is_credential_name(key) else _BY_LOOK
-
-
-def _stricter(one: Secrecy, other: Secrecy) -> Secrecy:
-    return max(one, other, key=_STRICTNESS.index)
-
-
-def _of_value(value: dict[str, Json], setting: bool) -> Secrecy:
-    return _ALL if setting or _names_a_secret(value) else _BY_LOOK
 
 
 def _is_in_credential(value: Json, name: str) -> bool:
@@ -172,9 +164,9 @@ def _is_in_credential(value: Json, name: str) -> bool:
     return not (isinstance(value, str) and value.lower().startswith(_RESOURCE_IDS))
 
 
-def _names_a_secret(value: dict[str, Json]) -> bool:
-    """Whether the name, type or flag of a named value says that the value is a secret."""
-    return any(_says_secret(key.lower(), item) for key, item in value.items())
+def _told_by_neighbours(value: dict[str, Json]) -> Secrecy:
+    """What the name, type or flag of a named value says of the value."""
+    return _ALL if any(_says_secret(key.lower(), item) for key, item in value.items()) else _BY_LOOK
 
 
 def _says_secret(member: str, item: Json) -> bool:

@@ -327,16 +327,20 @@ def test_hostile_text_of_callers_reaches_no_terminal(shop: Shop) -> None:
     assert all(shop.folder in path.resolve().parents for path in (shop.folder / "tickets").rglob("*"))
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, EOFError, OSError])
 def test_an_unforeseen_fault_is_two_and_tells_nothing_of_what_was_read(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    shop: Shop, capsys: pytest.CaptureFixture[str], kind: type[Exception]
 ) -> None:
     class Broken(dict[str, str]):
         def get(self, key: str, default: Any = None) -> Any:
-            raise RuntimeError("c4n4ry")
+            raise kind("c4n4ry")
 
     assert run(["check", "--job", "shop"], Broken()) == 2
     printed = capsys.readouterr()
     assert "internal fault" in printed.err and "c4n4ry" not in printed.err + printed.out
+    assert run(["check", "--job", "shop", "--json"], Broken()) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["exit_code"], told["problem"]) == (2, "could-not-tell") and "internal fault" in told["message"]
 
 
 # The store

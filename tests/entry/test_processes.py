@@ -47,8 +47,12 @@ def process(
 
 
 def plain_environment() -> dict[str, str]:
+    """No bytecode is written: Python does not notice that a full disk cut it short, and every later start would fail."""
     kept = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": str(ROOT)}
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def test_a_pipeline_sees_the_exit_codes(shop: Shop) -> None:

@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 ID = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/RG/providers/Microsoft.Network/virtualNetworks/V"
 
 NAMES = ["name", "id", "type", "location", "tags", "properties", "subnets", "etag", "provisioningState", "systemData"]
+NAMES += [
+    "headers",
+    "steps",
+    "actions",
+    "selectorId",
+]  # people's own names below, and lists whose order means something
 TEXTS = [
     ID,
     ID.lower(),
@@ -33,7 +39,8 @@ json_values: st.SearchStrategy[Any] = st.deferred(
     lambda: leaves | leaves | lists | st.dictionaries(names, json_values, max_size=4)
 )
 elements = st.fixed_dictionaries(
-    {"name": texts}, optional={"properties": json_values, "id": texts, "lun": st.integers(0, 3)}
+    {"name": texts},
+    optional={"properties": json_values, "id": texts, "lun": st.integers(0, 3), "selectorId": texts, "etag": texts},
 )
 named = st.lists(elements, max_size=4, unique_by=lambda element: str(element["name"]).lower())
 lists: st.SearchStrategy[Any] = st.lists(json_values, max_size=4) | st.lists(elements, max_size=4) | named

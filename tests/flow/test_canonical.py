@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftguard.errors import CannotTell
-from driftguard.flow.canonical import canonical, fingerprint
+from driftguard.flow.canonical import canonical, fingerprint, people_name_properties
 from driftguard.flow.path import MAX_DEPTH, TooDeep
 from tests.flow.bodies import ID, bodies, json_values
 
@@ -42,7 +42,9 @@ def test_what_went_over_the_wire_as_json_has_the_same_form(body: dict[str, Any])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({"etag": "1", "properties": {"eTag": "2"}}, {"@odata.etag": "x", "p": {"_etag": "y"}}),
+        ({"etag": "1", "properties": {"eTag": "2"}}, {"@odata.etag": "x", "properties": {"_etag": "y"}}),
+        ({"s": [{"name": "a", "etag": "1"}]}, {"s": [{"name": "a", "properties": {"etag": "2"}}]}),
+        ({"p": {"vnet": {"id": ID, "etag": "1"}}}, {"p": {"vnet": {"id": ID, "etag": "2"}}}),
         ({"id": ID}, {"id": ID.lower()}),
         ({"properties": {"vnet": {"id": ID}}}, {"properties": {"vnet": {"id": ID.upper()}}}),
         ({"x": "/PROVIDERS/Microsoft.X/y/z"}, {"x": "/providers/microsoft.x/y/z"}),
@@ -51,6 +53,7 @@ def test_what_went_over_the_wire_as_json_has_the_same_form(body: dict[str, Any])
         ({"location": "West US 2"}, {"location": "westus2"}),
         ({"p": [{"locationName": "East US"}]}, {"p": [{"locationName": "eastus"}]}),
         ({"locations": ["North Europe"]}, {"locations": ["northeurope"]}),
+        ({"properties": {"primaryLocation": "North Europe"}}, {"properties": {"primaryLocation": "northeurope"}}),
         ({"t": "2018-02-14T06:01:52.86Z"}, {"t": "2018-02-14T06:01:52.860"}),
         ({"t": "2018-02-14T06:01:52.8600000+00:00"}, {"t": "2018-02-14T07:01:52.86+01:00"}),
         ({"t": "2018-02-14T06:01:52Z"}, {"t": "2018-02-14T06:01:52.0000000"}),
@@ -80,6 +83,15 @@ def test_equal_things_have_one_form(before: Any, after: Any) -> None:
         ({"a": math.inf}, {"a": -math.inf}),
         ({"tags": {"a": ""}}, {"tags": {}}),
         ({"tags": {"etag": "1"}}, {"tags": {"etag": "2"}}),
+        ({"etag": {"uri": "a"}}, {}),
+        ({"properties": {"x": {"etag": "1"}}}, {"properties": {"x": {"etag": "2"}}}),
+        ({"properties": {"x": {"id": "mine", "etag": "1"}}}, {"properties": {"x": {"id": "mine", "etag": "2"}}}),
+        ({"properties": {"x": [{"etag": "1"}]}}, {"properties": {"x": [{"etag": "2"}]}}),
+        ({"definition": {"actions": {"etag": {"type": "Http"}}}}, {"definition": {"actions": {}}}),
+        ({"inputs": {"body": [{"id": ID, "etag": "1"}]}}, {"inputs": {"body": [{"id": ID, "etag": "2"}]}}),
+        ({"properties": {"headers": {"id": ID, "ETag": "1"}}}, {"properties": {"headers": {"id": ID, "ETag": "2"}}}),
+        ({"properties": {"headers": {"Location": "West US"}}}, {"properties": {"headers": {"Location": "westus"}}}),
+        ({"properties": {"x": {"locations": ["West US"]}}}, {"properties": {"x": {"locations": ["westus"]}}}),
         ({"tags": {"x": ID}}, {"tags": {"x": ID.lower()}}),
         ({"properties": {"nodeLabels": {"a": ""}}}, {"properties": {}}),
         ({"sku": "Basic"}, {"sku": "basic"}),
@@ -104,6 +116,42 @@ def test_different_things_have_different_forms(before: Any, after: Any) -> None:
 
 def test_names_of_settings_that_people_chose_are_kept_as_they_are() -> None:
     assert canonical(SITE_SETTINGS, "Microsoft.Web/sites/config")["properties"] == SITE_SETTINGS["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("customize", "type"),
+        ("inVMValidations", "type"),
+        ("steps", "branches"),
+        ("branches", "actions"),
+        ("actions", "selectorId"),
+        ("profiles", "capacity"),
+        ("rules", "nextStepIfMatched"),
+    ],
+)
+def test_a_list_whose_order_means_something_keeps_it(name: str, mark: str) -> None:
+    first, second = {"name": "b", mark: "x"}, {"name": "a"}
+    assert canonical({"properties": {name: [first, second]}}, TYPE)["properties"][name] == [first, second]
+    assert not equal({"properties": {name: [first, second]}}, {"properties": {name: [second, first]}})
+
+
+@pytest.mark.parametrize("name", ["actions", "profiles", "rules"])
+def test_another_list_of_a_name_that_many_types_use_has_no_order(name: str) -> None:
+    assert equal({name: [{"name": "b"}, {"name": "a"}]}, {name: [{"name": "a"}, {"name": "b"}]})
+
+
+def test_settings_that_people_chose_are_known_by_the_type_or_by_the_id() -> None:
+    id_ = "/subscriptions/x/resourceGroups/y/providers/Microsoft.Web/sites/z/config/"
+    assert people_name_properties({"id": id_ + "appsettings"})
+    assert people_name_properties({"name": "z/connectionStrings", "type": "Microsoft.Web/sites/config"})
+    assert people_name_properties({"name": "appsettings"}, "Microsoft.Web/staticSites/config")
+    others: list[Any] = [
+        {"id": id_ + "web"},
+        {"name": "appsettings"},
+        {"name": "appsettings", "type": "Microsoft.Web/sites"},
+    ]
+    assert not any(map(people_name_properties, [*others, []]))
 
 
 def test_forms_of_single_types() -> None:
@@ -144,4 +192,4 @@ def test_an_empty_body_is_an_empty_object_whatever_it_was() -> None:
 
 
 def test_a_fingerprint_names_its_version() -> None:
-    assert fingerprint({}) == "c1:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert fingerprint({}) == "c2:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -136,15 +137,92 @@ def test_what_arm_writes_everywhere_is_platform_and_a_tag_of_that_name_is_not() 
     }
 
 
+SUBNET = {"name": "s", "properties": {"provisioningState": "Succeeded"}}
+REGION = {"locationName": "westus", "id": "x-westus", "provisioningState": "Succeeded"}
+NESTED = {"id": ID, "properties": {"provisioningState": "Succeeded"}, "systemData": {"createdBy": "a"}}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"provisioningState": "Succeeded", "systemData": {"createdBy": "a"}},
+        {"properties": {"provisioningState": "Succeeded"}},
+        {"properties": {"subnets": [SUBNET], "locations": [REGION]}},
+        {"properties": {"subnets": [{"name": "s", "properties": {"inner": [SUBNET]}}]}},
+        {"properties": {"connections": [NESTED], "gateway": NESTED}},
+    ],
+)
+def test_the_names_that_arm_writes_are_platform_in_every_resource_and_list_element(before: Any) -> None:
+    after = json.loads(json.dumps(before).replace("Succeeded", "Failed").replace('"a"', '"b"'))
+    assert set(classes(before, after).values()) == {PLATFORM}
+
+
+@pytest.mark.parametrize("name", ["provisioningState", "systemData"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda own: {"properties": {"definition": {"actions": own}}},
+        lambda own: {"properties": {"definition": {"actions": {"x": {"inputs": {"body": [{"id": ID, **own}]}}}}}},
+        lambda own: {"properties": {"activities": [{"name": "x", "typeProperties": {"headers": own}}]}},
+        lambda own: {"properties": {"routes": own}},
+        lambda own: {"properties": {"routes": {"id": "mine", **own}}},
+        lambda own: {"tags": own},
+        lambda own: {"id": "/x/providers/Microsoft.Web/sites/z/config/appsettings", "properties": own},
+    ],
+)
+def test_what_people_called_so_in_their_own_dictionaries_is_configuration(around: Any, name: str) -> None:
+    for before, after in (({}, {name: {"uri": "a"}}), ({name: {"uri": "a"}}, {name: {"uri": "b"}}), ({name: "a"}, {})):
+        found = classes(around(before), around(after))
+        assert found
+        assert set(found.values()) == {CONFIGURATION}
+
+
+def test_nobody_hides_a_change_by_giving_their_own_object_an_id() -> None:
+    before, after = {"x": {"systemData": {"uri": "a"}}}, {"x": {"id": ID, "systemData": {"uri": "b"}}}
+    assert classes(before, after) == {"x.id": CONFIGURATION, "x.systemData.uri": CONFIGURATION}
+
+
+def test_a_watched_element_is_found_by_its_property_whatever_else_is_in_the_list_and_an_ignored_one_is_not() -> None:
+    platform, watch = patterns("list[*].x"), patterns("list[name=a].x")
+    before = {"list": [{"name": "a", "x": 1}, {"name": "b", "x": 1}]}
+    for other in ({"name": "A", "x": 1}, {"x": 1}, {"name": "b", "x": 1}):
+        after = {"list": [{"name": "a", "x": 2}, other]}
+        found = classes(before, after, PathRules(platform=platform, watch=watch))
+        assert CONFIGURATION in {kind for path, kind in found.items() if path in ("list[0].x", "list[name=a].x")}
+    by_index = {"list": [{"name": "a", "x": 2}, {"name": "A", "x": 1}]}
+    ignoring = classes(before, by_index, PathRules(ignore=patterns("list[name=a].x")))
+    assert ignoring["list[0].x"] == CONFIGURATION
+
+
+def test_an_element_that_is_watched_by_another_property_than_its_identity_is_found() -> None:
+    rules = PathRules(platform=patterns("list"), watch=patterns("list[code=7].x"))
+    before, after = ({"list": [{"name": "a", "Code": 7, "x": x}, {"name": "b", "x": x}]} for x in (1, 2))
+    assert classes(before, after, rules) == {"list[name=a].x": CONFIGURATION, "list[name=b].x": PLATFORM}
+
+
+@pytest.mark.parametrize("name", ["customize", "steps", "actions"])
+def test_the_order_of_steps_is_told_and_applied(name: str) -> None:
+    one, two, three = ({"name": name, "selectorId": "s"} for name in "abc")
+    for before, after in (
+        ([one, two], [two, one]),
+        ([one, two], [three, one, two]),
+        ([{"name": "b"}, {"name": "a"}], [two]),
+    ):
+        old, new = (canonical({"properties": {name: items}}, TYPE) for items in (before, after))
+        changes = diff(old, new)
+        assert changes
+        assert fingerprint(apply(old, changes)) == fingerprint(new)
+        assert fingerprint(apply(new, diff(new, old))) == fingerprint(old)
+
+
 def test_watch_beats_platform_and_ignore_beats_all_and_each_names_its_rule() -> None:
     rules = PathRules(platform=patterns("p"), ignore=patterns("p.x.y"), watch=patterns("p.x"))
     assert rules.classify(("p", "z")) == (PLATFORM, "rule p")
     assert rules.classify(("p", "x")) == (CONFIGURATION, "rule p.x")
     assert rules.classify(("p", "x", "y", "z")) == (IGNORED, "rule p.x.y")
     assert rules.classify(("q",)) == (CONFIGURATION, None)
-    assert (
-        PathRules().classify(("a", "provisioningState"))[1] == "provisioningState is written by Azure Resource Manager"
-    )
+    arms = PathRules().classify(("properties", "provisioningState"))
+    assert arms == (PLATFORM, "provisioningState is written by Azure Resource Manager")
 
 
 def test_parts_of_another_class_of_what_appears_are_changes_of_their_own() -> None:

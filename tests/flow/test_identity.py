@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from driftguard.flow.identity import element_steps, identity_key
+from driftguard.flow.identity import Standing, element_steps, identity_key
 from driftguard.flow.path import Element
 
 
@@ -35,6 +35,20 @@ def test_two_lists_share_the_first_identity_that_holds_in_both() -> None:
 
 def test_a_list_whose_order_means_something_has_no_identity() -> None:
     assert identity_key("pathRules", [{"name": "a"}, {"name": "b"}]) is None
+
+
+def test_one_element_with_its_mark_is_enough_for_a_list_whose_order_means_something() -> None:
+    plain, marked = [{"name": "a"}, {"name": "b"}], [{"name": "a", "selectorId": "s"}]
+    assert identity_key("actions", plain) == "name"
+    assert identity_key("actions", plain, marked) is None
+
+
+def test_what_stands_at_a_path_is_found_in_each_body_that_has_it() -> None:
+    standing = Standing({"s": [{"name": "A", "v": 1}, {"name": "b"}]}, {"s": [{"name": "a", "v": 2}]}, {"s": 3}, 4)
+    assert standing(()) == [{"s": [{"name": "A", "v": 1}, {"name": "b"}]}, {"s": [{"name": "a", "v": 2}]}, {"s": 3}, 4]
+    assert standing(("s", Element("name", "a"), "v")) == [1, 2]
+    assert standing(("s", 1)) == [{"name": "b"}]
+    assert standing(("s", Element("name", "c"))) == standing(("s", "x")) == standing(("x",)) == []
 
 
 def test_elements_are_named_by_identity_or_else_by_index() -> None:

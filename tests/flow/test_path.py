@@ -155,3 +155,23 @@ def test_an_empty_set_is_false_and_finds_nothing() -> None:
     assert PatternSet().find(("a",)) is None
     assert PatternSet([(PathPattern.parse("**.a"), "t")])
     assert PatternSet([(PathPattern.parse("[*]"), "t")])
+
+
+def test_with_what_stands_at_a_path_an_element_is_matched_by_any_property_it_has() -> None:
+    rules = PatternSet([(PathPattern.parse("list[code=7].x"), "rule")])
+    for held, found in (({"Code": 7}, "rule"), ({"code": "8"}, None), ({"code": None}, None), ("7", None)):
+        for step in (0, Element("name", "a")):
+            assert rules.find(("list", step, "x"), {("list", step): [held]}.__getitem__) == found
+    assert rules.find(("list", 0, "x")) is None
+
+
+def test_an_element_may_be_the_one_that_a_rule_names_unless_it_says_otherwise_and_the_named_one_is_there() -> None:
+    rules = PatternSet([(PathPattern.parse("list[name=a]"), "rule")])
+    at = rules.advance(rules.start(), "list")
+
+    def hits(items: list[object]) -> list[bool]:
+        return [rules.hit(position) for position in rules.advance_to_each(at, items)]
+
+    assert hits([{"name": "A"}, {"name": "b"}, {"x": 1}, "text"]) == [True, False, True, True]
+    assert hits([{"name": "b"}, {"name": "c"}]) == [True, True]
+    assert hits([]) == []

@@ -39,6 +39,7 @@ def texts_in(value: Any) -> Iterator[str]:
     ["password", "adminPassword", "administratorLoginPassword", "secret", "clientSecret", "key1", "key2", "primaryKey",
      "secondaryKey", "accessKey", "storageAccountAccessKey", "sharedKey", "preSharedKey", "connectionString",
      "primaryConnectionString", "sasToken", "registrationInfoToken", "customData", "userData", "protectedSettings",
+     "passcode", "psk", "pat", "PAT", "snmpCommunity", "instrumentationKey", "Set-Cookie", "signingKey",
      "admin_password", "API-Key", "primaryMasterKey", "workspaceKey", "authorizationKey", "radiusServerSecret"],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -49,7 +50,7 @@ def test_names_of_secrets(name: str) -> None:
     "name",
     ["name", "keyVaultUri", "keyName", "publicKey", "keyData", "key", "keys", "keyUri", "secretName", "secretUri", "secrets",
      "secretIdentifier", "passwordSecretRef", "disablePasswordAuthentication", "partitionKey", "allowSharedKeyAccess",
-     "keyVaultId", "tokenEndpoint", "publicCertData", "instrumentationKey", "connectionStrings", "encryption"],
+     "keyVaultId", "tokenEndpoint", "publicCertData", "path", "patch", "community", "connectionStrings", "encryption"],
 )  # fmt: skip
 def test_names_that_are_none(name: str) -> None:
     assert not is_secret_name(name)
@@ -63,6 +64,9 @@ def test_names_that_are_none(name: str) -> None:
      "Authorization: Bearer abcdefghijklmnop0123", "ghp_" + "a1" * 18, "github_pat_" + "a" * 30, "xoxb-1234567890-abc",
      "https://hooks.slack.com/services/T0/B0/x", "https://x.webhook.office.com/webhookb2/1", "https://user:pass@host/x",
      "az login --password hunter2", "-Password hunter2", '{"password": "hunter2"}', "apiKey: hunter2",
+     "Basic dXNlcjpodW50ZXIy", 'curl -H "authorization: basic dXNlcjpwdw=="', "https://user:pa/ss@host/x", "amqps://u:p@h",
+     '{"private_key":"x"}', '{"clientSecret" : "x"}', r'{"a": "{\"password\": \"x\"}"}', "password: /hunter2",
+     "mysql -u root -phunter2 shop", "sqlcmd -S s -P hunter2",
      "a1Z8Q~" + "b" * 34, "A" * 52 + "JQQJ99" + "B" * 26],
 )  # fmt: skip
 def test_values_of_secrets(value: str) -> None:
@@ -73,6 +77,8 @@ def test_values_of_secrets(value: str) -> None:
     "value",
     ["", "Succeeded", ID, "https://vault.azure.net/secrets/db", "@Microsoft.KeyVault(SecretUri=https://v/secrets/x)",
      "ssh-rsa AAAAB3NzaC1yc2E", "-----BEGIN CERTIFICATE-----", "10.0.0.0/24", "2018-02-14T06:01:52Z", "a=b;c=d",
+     "Basic authentication", "Basic plan standard", "https://host:8443/users/a@example.com", "secret://x", "cp -p a b",
+     '{"url": "https://host/x", "mail": "a@example.com"}', "https://host/tokens:list", "Standard_D2s -p",
      "westus", "user@example.com", "11111111-2222-3333-4444-555555555555", "password", "W/\"1\""],
 )  # fmt: skip
 def test_values_that_are_none(value: str) -> None:
@@ -94,6 +100,12 @@ def test_a_hostile_value_is_judged_in_linear_time() -> None:
         "xoxb-",
         "=",
         " bearer a",
+        "://a:",
+        "://a:b",
+        "mysql ",
+        "mysql -p",
+        " basic aaaa",
+        "token\\",
     ):
         is_secret_value(part * (200_000 // len(part)) + "= : @ -")
 
@@ -190,6 +202,38 @@ def test_a_rule_that_seals_a_list_element_seals_all_below_it() -> None:
     assert is_mark(sealed["a"][0]["v"])
     assert sealed["a"][1]["v"] == "1"
     assert is_mark(seal({"a": {"b": ["v"]}}, TestSealer(), redacting("A.*"))["a"]["b"][0])
+
+
+@pytest.mark.parametrize(
+    "partners",
+    [
+        [{"name": "acme", "code": CANARY}],
+        [{"name": "acme", "code": CANARY}, {"name": "ACME", "code": "x"}],
+        [{"name": "acme", "code": CANARY}, {"code": "x"}],
+        [{"name": "acme", "code": CANARY}, "x"],
+        [{"Name": "Acme", "code": CANARY}, {"name": "other", "code": "x"}],
+        [{"id": "1", "code": CANARY}, {"name": "other", "code": "x"}],
+        [{"name": None, "code": CANARY}, {"name": "acme", "code": "x"}],
+        [{"name": "renamed", "code": CANARY}, {"name": "other", "code": "x"}],
+    ],
+)
+def test_no_edit_of_a_list_takes_an_element_out_of_a_rule_that_names_it(partners: list[Any]) -> None:
+    for items in (partners, partners[::-1]):
+        rules = redacting("properties.partners[name=acme].code")
+        assert CANARY not in json.dumps(seal({"properties": {"partners": items}}, TestSealer(), rules))
+
+
+def test_a_rule_that_names_an_element_leaves_the_others_while_it_is_there() -> None:
+    items = [{"name": "acme", "code": "1"}, {"name": "other", "code": "2"}]
+    sealed = seal({"p": items}, TestSealer(), redacting("p[name=acme].code"))["p"]
+    assert is_mark(sealed[0]["code"])
+    assert sealed[1] == items[1]
+
+
+def test_a_rule_that_names_an_index_holds_whether_the_list_has_an_identity_or_not() -> None:
+    for items in ([{"name": "a", "v": "1"}, {"name": "b", "v": "2"}], [{"v": "1"}, {"v": "2"}]):
+        sealed = seal({"p": items}, TestSealer(), redacting("p[1].v"))["p"]
+        assert (sealed[0]["v"], is_mark(sealed[1]["v"])) == ("1", True)
 
 
 @given(bodies)
