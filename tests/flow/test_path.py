@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,9 +161,11 @@ def test_an_empty_set_is_false_and_finds_nothing() -> None:
 
 def test_with_what_stands_at_a_path_an_element_is_matched_by_any_property_it_has() -> None:
     rules = PatternSet([(PathPattern.parse("list[code=7].x"), "rule")])
+    held: Any
     for held, found in (({"Code": 7}, "rule"), ({"code": "8"}, None), ({"code": None}, None), ("7", None)):
         for step in (0, Element("name", "a")):
-            assert rules.find(("list", step, "x"), {("list", step): [held]}.__getitem__) == found
+            standing: dict[Path, list[Any]] = {("list", step): [held]}
+            assert rules.find(("list", step, "x"), standing.__getitem__) == found
     assert rules.find(("list", 0, "x")) is None
 
 
