@@ -9,14 +9,14 @@ Rules:
   their configuration is compared all the same.
 - Created is not final: Event Hubs and Service Bus namespaces pass through it before Succeeded.
 - Unknown and NotSpecified are not final: the provider does not say, so nothing is concluded.
-- What people named themselves (a tag called provisioningState) says nothing.
+- What people named themselves (a tag, or a part of a workflow definition, called provisioningState) says nothing.
 """
 
 from __future__ import annotations
 
 import re
 
-from driftguard.flow.canonical import USER_NAMED
+from driftguard.flow.canonical import FREE_FORM
 from driftguard.flow.identity import element_steps
 from driftguard.flow.path import MAX_DEPTH, Path, TooDeep
 from driftguard.flow.reading import Json
@@ -58,7 +58,7 @@ def _first_in_object(value: dict[str, Json], depth: int) -> Path | None:
         if isinstance(item, str):
             if key.lower() == "provisioningstate" and not is_terminal(item):
                 return (key,)
-        elif isinstance(item, dict | list) and key.lower() not in USER_NAMED:
+        elif isinstance(item, dict | list) and key.lower() not in FREE_FORM:
             below = _first(item, key, depth + 1)
             if below is not None:
                 return (key, *below)

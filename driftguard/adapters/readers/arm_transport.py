@@ -36,7 +36,7 @@ class ArmTransport:
         self._clock = clock
         self._connections = connections
         self._credential = credential_for(options, clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the client is made with the base URL, which takes it too
         self._sdk: ResourceManagementClient | None = None
 
     @property
@@ -44,12 +44,14 @@ class ArmTransport:
         """Scheme, host and port of ARM, without a last slash."""
         if self._options.endpoint is not None:
             return self._options.endpoint.rstrip("/")
-        from azure.mgmt.core.tools import get_arm_endpoints
+        with self._lock:
+            from azure.mgmt.core.tools import get_arm_endpoints
 
-        return str(get_arm_endpoints(self._cloud())["resource_manager"]).rstrip("/")
+            return str(get_arm_endpoints(self._cloud())["resource_manager"]).rstrip("/")
 
     def send(self, url: str, deadline: float) -> Answer | Failure:
         """One GET of a whole URL, ended at `deadline` (monotonic seconds). Raises Unavailable where no token is had."""
+        client = self._client()  # first: it imports the SDK under the lock, and half an import is an error elsewhere
         from azure.core.exceptions import (
             DecodeError,
             HttpResponseError,
@@ -64,7 +66,7 @@ class ArmTransport:
         if left <= 0:
             return out_of_time()
         try:
-            with self._client().send_request(
+            with client.send_request(
                 HttpRequest("GET", url, headers={"Accept": "application/json"}),
                 stream=True,
                 connection_timeout=min(self._options.connect_timeout, left),
