@@ -22,7 +22,7 @@ from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Baseline, Entry, Provenance
 from driftguard.flow.resource import parse_ref
 from driftguard.flow.review import Person, authors_of, needs_second, require_four_eyes, require_reason, same_person
-from driftguard.guard import halt_file, halting, index, pending
+from driftguard.guard import halt_file, halting, index, late_writes, pending
 from driftguard.guard.blobs import get_json, load_baseline, put_json
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
@@ -199,7 +199,7 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
     _rebase(guard, work, {**kept, **accepted}, by)
     work.job.retired_at, work.job.selectors = None, body["selectors"]
-    pending.forget_writes(work.job, proposed)
+    late_writes.forget_writes(work.job, proposed)
     work.log("proposal accepted", proposal=body["id"], by=by.name, reason=reason, asserted=by.asserted)
     explained = {*accepted, *stored["gone"]}
     if halt and all(finding.ref.key in explained for finding in held):

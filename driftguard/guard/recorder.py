@@ -23,7 +23,7 @@ from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Entry, Fate, Provenance
 from driftguard.flow.resource import ResourceRef, with_parents
 from driftguard.flow.review import Person
-from driftguard.guard import accepting, index, pending
+from driftguard.guard import accepting, index, late_writes, pending, run_window
 from driftguard.guard.blobs import load_baseline, put_json, put_pack
 from driftguard.guard.context import Guard
 from driftguard.guard.naming import Named
@@ -102,20 +102,20 @@ class Recorder:
             return self._propose()
         if self.lease and job.lease is None and self._is_repeat():
             return self._repeated()
-        halt, held = pending.halt_of(self.guard, self.work, self.lease.halt if self.lease else None)
+        halt, held = run_window.halt_of(self.guard, self.work, self.lease.halt if self.lease else None)
         self._reenter(halt)
         context = self._context()
         window = (from_text(self.lease.read_at), self.read.until) if self.lease else None
-        own = pending.own_writing(self.rules, context)
+        own = run_window.own_writing(self.rules, context)
         entries = load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
         observer = Observer(self.guard, job, self.policy, entries)
-        holds = pending.holds_writes(self.rules)
+        holds = run_window.holds_writes(self.rules)
         taken = []
         for item in self.read.seen:
             ref = item.finding.ref
             if item.finding.kind is FindingKind.GONE and ref.key in self.named.only_listed - entries.keys():
                 continue  # ARM's lists show a deleted resource for a while: nobody named it, and it was never recorded
-            foreign = bool(window and pending.foreign_writers(self.read.answers, ref, window, own))
+            foreign = bool(window and run_window.foreign_writers(self.read.answers, ref, window, own))
             proven = bool(window and self._is_proven(ref, window, own))
             taken.append(
                 accepting.judge_fate(
@@ -129,7 +129,7 @@ class Recorder:
                     observer=observer,
                     policy=self.policy,
                     proven=proven,
-                    own_deletion=bool(window and pending.deleted_by_run(self.read.answers, ref, window, own)),
+                    own_deletion=bool(window and run_window.deleted_by_run(self.read.answers, ref, window, own)),
                     log_complete=is_covered(self.read.answers, self.read.until),
                 )
             )
@@ -151,7 +151,7 @@ class Recorder:
             tuple((i.seen.finding.ref.id, str(i.seen.finding.cause), i.seen.finding.detail) for i in unread),
         )
         new = accepting.swap(
-            self.guard, self.work, change, pending.occasion(self.guard, self.policy, context, coverage)
+            self.guard, self.work, change, run_window.occasion(self.guard, self.policy, context, coverage)
         )
         accepting.end_halt(self.guard, self.work, halt, taken, new)
         pending.save(self.guard, job, self.id, context, taken)
@@ -237,9 +237,9 @@ class Recorder:
         if self.lease and before and not is_covered(self.read.answers, self.read.until):
             span = from_text(self.lease.read_at), self.read.until
             refs = [item.finding.ref for item in self.read.seen]
-            known = pending.told_writes(self.read.answers, refs, span, pending.own_writing(self.rules, context))
+            known = late_writes.told_writes(self.read.answers, refs, span, run_window.own_writing(self.rules, context))
             window = {**context, "until": to_text(self.read.until), "baseline": before, "known": known}
-            pending.await_the_log(self.work.job, window)
+            late_writes.await_the_log(self.work.job, window)
 
     def _is_repeat(self) -> bool:
         """Whether this clearance has recorded already."""

@@ -11,7 +11,7 @@ from driftguard.errors import WrongUse
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.halt import Decision, State
 from driftguard.flow.record import Fate, Provenance
-from driftguard.guard import accepting, pending
+from driftguard.guard import accepting, run_window
 from driftguard.guard.blobs import Bodies, load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer
@@ -71,7 +71,7 @@ def swap_to(shop: World, guard: Guard, *resources: str) -> Work:
     taken = [accepting.Taken(item, Fate.RECORDED) for item in seen]
     change = accepting.Swap(taken, Provenance.CLEARANCE, "pipeline", "run-1", None, "r-1")
     context = {"run": "run-1", "ticket": None}
-    occasion = pending.occasion(guard, policy, context, Coverage())
+    occasion = run_window.occasion(guard, policy, context, Coverage())
     assert accepting.swap(guard, work, change, occasion) is None
     return work
 

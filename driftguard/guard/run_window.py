@@ -1,0 +1,66 @@
+"""The time between a run's clearance and its record: who wrote in it, and for whom a record works.
+
+Rules:
+- Somebody else's write is held by the policy's `on_window_write`; in observe mode nothing is.
+- A resource is taken to be deleted by the run only where its deletion is known, and nobody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from driftguard.flow.attribute import (
+    Event,
+    Events,
+    Own,
+    Principal,
+    deletes,
+    is_foreign,
+    writers_of,
+)
+from driftguard.flow.evidence import Coverage
+from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
+from driftguard.flow.resource import ResourceRef
+from driftguard.flow.review import Person
+from driftguard.guard import halt_file, halting
+from driftguard.guard.context import Guard
+from driftguard.guard.rows import HaltRow
+from driftguard.guard.work import Work
+
+
+def foreign_writers(
+    answers: Sequence[Events], ref: ResourceRef, window: tuple[datetime, datetime], own: Own
+) -> list[Event]:
+    """The events by somebody else on the resource inside the window."""
+    return [event for event in writers_of(ref, answers, window) if is_foreign(event, own)]
+
+
+def deleted_by_run(answers: Sequence[Events], ref: ResourceRef, window: tuple[datetime, datetime], own: Own) -> bool:
+    """Whether the run itself is known to have deleted the resource inside the window, and nobody else did."""
+    deletions = [event for event in writers_of(ref, answers, window) if deletes(event, ref)]
+    return bool(deletions) and not any(is_foreign(event, own) for event in deletions)
+
+
+def holds_writes(rules: JobPolicy) -> bool:
+    """Whether somebody else's write between clearance and record is held; in observe mode nothing is."""
+    return rules.on_window_write is Response.HALT and rules.mode is Mode.ENFORCE
+
+
+def occasion(guard: Guard, policy: Policy, context: dict[str, Any], coverage: Coverage) -> halting.Occasion:
+    """For whom a halt opens that a record made."""
+    starter = Person.from_dict(context["started_by"]) if context.get("started_by") else None
+    return halting.Occasion(context["run"], context.get("stage"), context["ticket"], starter, coverage, policy)
+
+
+def own_writing(rules: JobPolicy, context: dict[str, Any]) -> Own:
+    """What is known of the run's own writing."""
+    learned = [Principal(**stored) for stored in context.get("learned", [])]
+    return Own((*rules.principals, *learned), frozenset(context["correlations"]))
+
+
+def halt_of(guard: Guard, work: Work, halt_id: str | None) -> tuple[HaltRow | None, halt_file.HaltFile | None]:
+    """The halt under which a run was cleared, with what it is about."""
+    halt = work.known_halt(halt_id) if halt_id else None
+    return halt, halt_file.load(guard.store, halt.findings) if halt else None
