@@ -21,8 +21,9 @@ from driftguard.guard import halting, pending
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.naming import Named, resolve
+from driftguard.guard.proposing import Read
 from driftguard.guard.recorded import Naming, Recorded, Recording
-from driftguard.guard.recorder import Read, Recorder, read_all
+from driftguard.guard.recorder import Recorder, read_all
 from driftguard.guard.rows import Lease
 from driftguard.guard.work import Work, attempts
 

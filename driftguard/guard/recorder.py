@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,28 +22,18 @@ from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Entry, Fate, Provenance
 from driftguard.flow.resource import ResourceRef, with_parents
-from driftguard.flow.review import Person
 from driftguard.guard import accepting, index, late_writes, pending, run_window
-from driftguard.guard.blobs import load_baseline, put_json, put_pack
+from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.naming import Named
 from driftguard.guard.observe import Observer, Seen, scope_of
+from driftguard.guard.proposing import Read, by_whom, propose
 from driftguard.guard.recorded import Recorded, Recording
-from driftguard.guard.rows import PROPOSAL, RECORD, HaltRow, Lease, used_by
+from driftguard.guard.rows import RECORD, HaltRow, Lease, used_by
 from driftguard.guard.work import Work
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
 _KNOWN_CORRELATIONS = 50
-
-
-@dataclass(frozen=True)
-class Read:
-    """Everything a record read, before anything is decided."""
-
-    seen: tuple[Seen, ...]
-    named: frozenset[str]
-    answers: tuple[Events, ...]
-    until: datetime
 
 
 def read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named: Named, lease: Lease | None) -> Read:
@@ -99,7 +89,7 @@ class Recorder:
         job = self.work.job
         first = not self.work.exists
         if not first and self.lease is None:
-            return self._propose()
+            return propose(self.guard, self.work, self.call, self.named, self.read, self.id)
         if self.lease and job.lease is None and self._is_repeat():
             return self._repeated()
         halt, held = run_window.halt_of(self.guard, self.work, self.lease.halt if self.lease else None)
@@ -144,7 +134,7 @@ class Recorder:
         first = not entries and not before
         provenance = Provenance.FIRST if first else Provenance.CLEARANCE
         self._take_over(first)
-        change = accepting.Swap(taken, provenance, _by(call), call.run, call.ticket, self.id)
+        change = accepting.Swap(taken, provenance, by_whom(call), call.run, call.ticket, self.id)
         unread = [item for item in taken if item.seen.finding.kind in _SILENT]
         coverage = Coverage(
             len(taken) - len(unread),
@@ -183,7 +173,7 @@ class Recorder:
         ids = [d.correlation_id.lower() for d in self.named.deployments if d.correlation_id]
         job.own_correlations = [*job.own_correlations, *ids][-_KNOWN_CORRELATIONS:]
         if first:
-            self.work.log("first record", by=_by(self.call), run=self.call.run, clearance=None)
+            self.work.log("first record", by=by_whom(self.call), run=self.call.run, clearance=None)
 
     def _context(self) -> dict[str, Any]:
         """What a retry needs to know of this record."""
@@ -195,7 +185,7 @@ class Recorder:
             "since": lease.read_at if lease else None,
             "halt": lease.halt if lease else None,
             "provenance": str(known),
-            "by": _by(call),
+            "by": by_whom(call),
             "run": call.run,
             "stage": call.stage,
             "ticket": call.ticket,
@@ -258,45 +248,7 @@ class Recorder:
         if all(item.finding.kind in calm for item in self.read.seen):
             told = ("this clearance has recorded already, and nothing differs",)
             return Recorded(job.name, self.id, job.generation, Provenance.CLEARANCE, (), told=told)
-        return self._propose()
-
-    def _propose(self) -> Recorded:
-        """Write down what was read for a reviewer to accept; the baseline stays."""
-        job, call = self.work.job, self.call
-        found = [item for item in self.read.seen if item.finding.ref.key in self.read.named]
-        unread = [item for item in found if item.finding.kind in _SILENT]
-        if unread:
-            finding = unread[0].finding
-            raise CannotTell(
-                f"{finding.ref.id} could not be read: {finding.cause} {finding.detail}",
-                "nothing was proposed: try again",
-            )
-        proposal = "p-" + self.guard.new_id()
-        live = [item.live for item in found if item.live]
-        pack = f"{job.name}/pack/{proposal}"
-        put_pack(self.guard.store, pack, live)
-        entries = [Entry.of(snapshot, pack=pack, line=line).to_dict() for line, snapshot in enumerate(live)]
-        gone = [item.finding.ref.key for item in found if item.finding.kind is FindingKind.GONE]
-        same = [item.finding.ref.key for item in found if not item.live and item.finding.kind is not FindingKind.GONE]
-        blob = f"{job.name}/proposals/{proposal}"
-        put_json(self.guard.store, blob, {"entries": entries, "gone": gone, "unchanged": same})
-        row = {
-            "id": proposal,
-            "state": "proposed",
-            "at": to_text(self.work.now),
-            "by": (call.started_by or Person(name=_by(call))).to_dict(),
-            "run": call.run,
-            "ticket": call.ticket,
-            "generation": job.generation,
-            "selectors": self.named.selectors,
-            "blob": blob,
-            "counts": {"changed": len(entries), "gone": len(gone), "unchanged": len(same)},
-        }
-        self.work.put_new(PROPOSAL, proposal, row)
-        self.work.log("proposed", proposal=proposal, by=_by(call), run=call.run)
-        self.work.commit()
-        told = ("no clearance: this is a proposal; the baseline is as it was",)
-        return Recorded(job.name, self.id, job.generation, None, (), proposal=proposal, told=told)
+        return propose(self.guard, self.work, self.call, self.named, self.read, self.id)
 
     def _row(self, taken: list[accepting.Taken], provenance: Provenance, new: HaltRow | None) -> dict[str, Any]:
         counts: dict[str, int] = {}
@@ -331,10 +283,6 @@ class Recorder:
 
 def _used(lease: Lease | None) -> str:
     return used_by(lease.clearance if lease else "none")
-
-
-def _by(call: Recording) -> str:
-    return call.started_by.name if call.started_by else (call.run or "unknown")
 
 
 def _nothing_readable(taken: Sequence[accepting.Taken]) -> str:

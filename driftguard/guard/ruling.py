@@ -111,12 +111,21 @@ class Ruling:
         halt = self._meet(seen, judgement, halt)
         refusal = self._refusal(halt, judgement)
         if refusal:
+            self._take_lease_back(halt)
             return Verdict.HALT, refusal, halt
         if judgement.of(Action.UNCLEAR) or any(finding.carried for finding in judgement.halting):
             return Verdict.CANNOT_TELL, "decided, but not everything could be read: ask again", halt
         if not halt.author_unknown and any(_may_have_another_author(finding) for finding in judgement.halting):
             return Verdict.CANNOT_TELL, "decided, but the log may still tell of another author: ask again", halt
         return Verdict.PROCEED, f"decided: {halt.state} ({halt.id})", halt
+
+    def _take_lease_back(self, halt: HaltRow) -> None:
+        """The run that asks is being stopped: it neither goes on nor records under the lease that it held."""
+        if self.work.job.lease is None:
+            return
+        self.work.job.lease = self.work.job.last_clearance = None
+        if halt.state is State.IN_USE:
+            halting.end_lease(self.work, halt)
 
     def _nothing_halts(self, seen: Sequence[Seen], judgement: Judgement, halt: HaltRow) -> HaltRow:
         """Close the halt; not while its own run is writing (its record says what became of the change), and not while
@@ -215,9 +224,8 @@ class Ruling:
             held = Lease(self.id, self.ask.run, to_text(until), self.looked.read_at, passing)
             if passing and halt:
                 self._use(halt, held)
-            held.observed = verdict is not Verdict.PROCEED
             self.work.log("cleared", check=self.id, run=self.ask.run, halt=passing)
-        held.until = to_text(until)
+        held.until, held.observed = to_text(until), verdict is not Verdict.PROCEED
         job.lease, job.last_clearance = held, held
         return held.clearance, until
 

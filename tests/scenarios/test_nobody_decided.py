@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from driftguard.errors import Busy, NoClearance, NotAllowed, WrongUse
+from driftguard.errors import Busy, HaltOpen, NoClearance, NotAllowed, WrongUse
 from driftguard.flow.halt import Decision, State
 from driftguard.flow.record import Fate
 from driftguard.guard import jobs
@@ -188,6 +188,35 @@ def test_a_clearance_of_observe_mode_stands_for_nothing_under_enforcement(shop: 
     with pytest.raises(NoClearance):
         shop.record("run-1", clearance=clearance)
     assert shop.record("run-1").proposal and recorded_fingerprints(shop) == before
+
+
+def test_a_renewed_clearance_of_observe_mode_is_as_good_as_its_last_verdict(shop: World) -> None:
+    observe = POLICY.replace("match: '*'", "match: '*'\n    mode: observe")
+    shop.with_policy(observe)
+    shop.first_record(VNET)
+    clearance = shop.check("run-1").clearance
+    set_dns(shop, ROBS_DNS)
+    assert shop.check("run-1").clearance == clearance
+    shop.with_policy(POLICY)
+    with pytest.raises(NoClearance):
+        shop.record("run-1", clearance=clearance)
+
+
+def test_a_run_that_is_refused_when_it_asks_again_loses_its_lease(tmp_path: Path) -> None:
+    with story(tmp_path, log_latency=600) as shop:
+        shop.with_policy(POLICY)
+        shop.first_record(VNET)
+        shop.advance(minutes=30)
+        set_dns(shop, ROBS_DNS)
+        halt = halted(shop.check())
+        decided(shop, halt, Decision.OVERWRITE, by=ROB)
+        decided(shop, halt, Decision.OVERWRITE, by=DANA)
+        clearance = cleared(shop.check())
+        shop.advance(minutes=30)
+        assert "made the change" in shop.check().why
+        assert stored_halt(shop, halt).state is State.OVERWRITE_ALLOWED
+        with pytest.raises((NoClearance, HaltOpen)):
+            shop.record(clearance=clearance)
 
 
 def test_the_starter_of_any_run_that_met_the_halt_may_not_decide_on_it(shop: World) -> None:
