@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from driftguard.errors import BadConfiguration
 from driftguard.flow.attribute import Actor, Principal
-from driftguard.flow.diff import ChangeClass
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.path import parse_path
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response, Severity, UnknownAuthor
 from driftguard.flow.resource import parse_ref

@@ -26,26 +26,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from enum import Enum, auto
 from functools import lru_cache
 
 from driftguard.flow.identity import identity_key, identity_of
 from driftguard.flow.path import MAX_DEPTH, TooDeep
+from driftguard.flow.place import USER_NAMED, Place, is_resource_id, people_name_properties
 from driftguard.flow.reading import Json
 
 CANONICAL_VERSION = 2
 PREFIX = f"c{CANONICAL_VERSION}:"
-
-# Objects whose property names are chosen by people.
-USER_NAMED = frozenset(
-    {"tags", "labels", "nodelabels", "annotations", "metadata", "appsettings", "environmentvariables"}
-)
-# Names below which people write documents of their own, whatever these hold: workflow definitions, templates, requests.
-FREE_FORM = USER_NAMED | {
-    *("definition", "template", "maintemplate", "policyrule", "typeproperties", "parameters", "defaultparametervalues"),
-    *("inputs", "outputs", "headers", "body", "settings", "protectedsettings", "customproperties"),
-}
-_WEB_SETTINGS = frozenset({"appsettings", "connectionstrings", "metadata", "functionappsettings"})
 
 _ETAGS = frozenset({"etag", "@odata.etag", "odata.etag", "_etag"})
 _LOCATIONS = frozenset({"location", "locations", "locationname", "primarylocation", "secondarylocation"})
@@ -62,40 +51,6 @@ _LONGEST_IPV6 = 49  # characters, with an IPv4 tail and a prefix length
 _LARGEST_WRITTEN_INTEGER = 13_000  # bits; Python refuses to write integers of more than 4,300 decimal digits
 
 Form = Callable[[str], str]
-
-
-class Place(Enum):
-    """Where in a body an object stands: ARM's own names mean what ARM says in the first three places only.
-
-    Source: github Azure/azure-resource-manager-rpc, common-api-contracts.md (the envelope of a resource).
-    """
-
-    RESOURCE = auto()  # the resource itself, or another one in it that has a resource id
-    PROPERTIES = auto()  # the `properties` of a resource or of a list element
-    ELEMENT = auto()  # a list element: resources that belong to this one are told in lists
-    INSIDE = auto()  # anything else; its property names may be people's own
-    PEOPLES = auto()  # below a name of FREE_FORM
-
-    def below(self, name: str) -> Place:
-        """The place of an object under the property `name` (lower case) of one that stands here."""
-        if self is _PEOPLES or name in FREE_FORM:
-            return _PEOPLES
-        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else _INSIDE
-
-    def element(self) -> Place:
-        """The place of an element of a list whose own place this is."""
-        return _PEOPLES if self is _PEOPLES else Place.ELEMENT
-
-    def holding(self, value: dict[str, Json]) -> Place:
-        """The place, told by what stands there: an object with a resource id is a resource."""
-        id_ = value.get("id") if self is _INSIDE else None
-        return Place.RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
-
-    @property
-    def is_arms(self) -> bool:
-        """Whether ARM's own names mean here what ARM says."""
-        return self is not _INSIDE and self is not _PEOPLES
-
 
 _INSIDE, _PEOPLES = Place.INSIDE, Place.PEOPLES  # looked up for every object
 
@@ -185,11 +140,6 @@ def _property(key: str) -> tuple[str, bool, bool]:
     return name, name in _ETAGS or name in _LOCATIONS, is_resource_id(name)
 
 
-def is_resource_id(lowered: str) -> bool:
-    """Whether a text in lower case has the form of a resource id."""
-    return lowered.startswith(("/subscriptions/", "/providers/"))
-
-
 def _with_folded_ids(form: dict[str, Json], ids: set[str]) -> dict[str, Json]:
     folded = {key.lower() if key in ids else key: item for key, item in form.items()}
     return folded if len(folded) == len(form) else form  # names that differ in letter case only stay apart
@@ -274,18 +224,6 @@ def _ipv6(text: str) -> str:
     if match[2] is None:
         return short
     return f"{short}/{int(match[2])}" if int(match[2]) <= 128 else text
-
-
-def people_name_properties(body: Json, type_: str = "") -> bool:
-    """Whether `properties` holds a web application's settings, whose names people chose: by the type, else by the id."""
-    if not isinstance(body, dict):
-        return False
-    type_, id_ = (type_ or str(body.get("type") or "")).lower(), str(body.get("id") or "").lower()
-    if type_ and not (type_.startswith("microsoft.web/") and type_.endswith("/config")):
-        return False
-    if not type_ and not ("/providers/microsoft.web/" in id_ and id_.rsplit("/", 2)[-2] == "config"):
-        return False
-    return str(body.get("name") or id_).lower().rsplit("/", 1)[-1] in _WEB_SETTINGS
 
 
 def _without_last_slash(text: str) -> str:

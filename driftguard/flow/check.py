@@ -17,7 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from driftguard.flow.attribute import Attribution
-from driftguard.flow.diff import Change, ChangeClass
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import Change
 from driftguard.flow.reading import Cause, ETags, Outcome
 from driftguard.flow.resource import ResourceRef
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.check import FindingKind, Signs, find
-from driftguard.flow.diff import Change, ChangeClass, PathRules, diff
+from driftguard.flow.classify import ChangeClass, PathRules
+from driftguard.flow.diff import Change, diff
 from driftguard.flow.path import Path
 from driftguard.flow.reading import ETags, Json
 from driftguard.flow.settled import first_non_terminal

@@ -1,13 +1,7 @@
-"""What differs between two canonical bodies, path by path, and who is known to write there.
+"""What differs between two canonical bodies, path by path.
 
 Rules:
-- A path that a policy rule ignores is IGNORED, and the change keeps the rule's name. This beats everything.
-- A path that a policy rule watches is CONFIGURATION, even where Azure writes it.
-- A path that Azure writes itself is PLATFORM: by the table of its type, or by ARM's own names (`WRITTEN_BY_ARM`) where ARM
-  writes them (`Place` in canonical.py). The same name in a dictionary whose names people choose is CONFIGURATION.
-- A rule that watches `[key=value]` finds a list element by that property, whether it tells the list's elements apart or not;
-  a rule that ignores finds it only where it does: editing a list never widens what is ignored.
-- Everything else is CONFIGURATION: what nobody vouched for counts.
+- Each change is of the class of its path (classify.py).
 - Lists with an identity on both sides are compared by it, so that reordering is no change; others by index, after what
   is equal at their beginnings and ends.
 - What appears or disappears is one change; parts of it that are of another class are changes of their own.
@@ -18,17 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Final
 
-from driftguard.flow.canonical import Place, is_resource_id, people_name_properties
+from driftguard.flow.classify import ChangeClass, PathRules
 from driftguard.flow.identity import Standing, element_steps, identity_key, identity_of
-from driftguard.flow.path import Element, Path, PatternSet, Step, path_order
+from driftguard.flow.path import Element, Path, Step, path_order
+from driftguard.flow.place import is_resource_id
 from driftguard.flow.reading import Json
-
-# Written by ARM or by every resource provider, wherever a resource stands; source: github Azure/azure-resource-manager-rpc,
-# async-api-reference.md (provisioningState), common-api-contracts.md (systemData).
-WRITTEN_BY_ARM = frozenset({"provisioningstate", "systemdata"})
 
 
 class Missing(Enum):
@@ -44,14 +35,6 @@ MISSING: Final = Missing.MISSING
 """Stands for "not there", where None is a value of a list."""
 
 
-class ChangeClass(StrEnum):
-    """Whether a change counts; the words are part of the evidence."""
-
-    CONFIGURATION = "configuration"
-    PLATFORM = "platform"
-    IGNORED = "ignored"
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference. A side that is not there is MISSING. `rule` says which rule decided on the class, where one did."""
@@ -61,51 +44,6 @@ class Change:
     after: Json
     kind: ChangeClass
     rule: str | None = None
-
-
-@dataclass(frozen=True)
-class PathRules:
-    """What is known of the paths of one resource; each pattern's tag is the text that a change shows as its rule."""
-
-    platform: PatternSet = PatternSet()
-    ignore: PatternSet = PatternSet()
-    watch: PatternSet = PatternSet()
-
-    def classify(self, path: Path, standing: Standing | None = None) -> tuple[ChangeClass, str | None]:
-        """The class of a change at this path, and the rule that decided, if any.
-
-        `standing` finds what stands at a path in the bodies compared. Without it an element is known by its step only,
-        and a resource inside another one, outside a list, is not known as one.
-        """
-        if (rule := self.ignore.find(path)) is not None:
-            return ChangeClass.IGNORED, rule
-        if (rule := self.watch.find(path, standing)) is not None:
-            return ChangeClass.CONFIGURATION, rule
-        if (rule := self.platform.find(path) or _written_by_arm(path, standing)) is not None:
-            return ChangeClass.PLATFORM, rule
-        return ChangeClass.CONFIGURATION, None
-
-
-def _written_by_arm(path: Path, standing: Standing | None) -> str | None:
-    for index, step in enumerate(path):
-        if isinstance(step, str) and step.lower() in WRITTEN_BY_ARM and _place(path[:index], standing).is_arms:
-            return f"{step} is written by Azure Resource Manager"
-    return None
-
-
-def _place(path: Path, standing: Standing | None) -> Place:
-    """The place of the object at this path, as the canonical form finds it."""
-    place = Place.RESOURCE
-    if standing is not None and path[:1] == ("properties",) and any(map(people_name_properties, standing(()))):
-        return Place.PEOPLES
-    for index, step in enumerate(path):
-        place = place.below(step.lower()) if isinstance(step, str) else place.element()
-        if place is Place.INSIDE and standing is not None:
-            # On each side that has it: nobody makes a resource of their own object by giving it an id.
-            objects = standing(path[: index + 1])
-            if objects and all(isinstance(item, dict) and place.holding(item).is_arms for item in objects):
-                place = Place.RESOURCE
-    return place
 
 
 def diff(before: Json, after: Json, rules: PathRules | None = None) -> tuple[Change, ...]:

@@ -20,7 +20,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from driftguard.flow.attribute import Actor, Principal
-from driftguard.flow.diff import PathRules
+from driftguard.flow.classify import PathRules
 from driftguard.flow.path import PathPattern, PatternSet
 from driftguard.flow.resource import ResourceRef
 

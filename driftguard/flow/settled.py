@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 
-from driftguard.flow.canonical import FREE_FORM
 from driftguard.flow.identity import element_steps
 from driftguard.flow.path import MAX_DEPTH, Path, TooDeep
+from driftguard.flow.place import FREE_FORM
 from driftguard.flow.reading import Json
 
 RUNNING = frozenset(

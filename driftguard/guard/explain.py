@@ -7,8 +7,8 @@ from datetime import date
 
 from driftguard.errors import NotFound
 from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.decide import judge
-from driftguard.flow.diff import ChangeClass
 from driftguard.flow.path import Path, format_path, parse_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.record import Entry

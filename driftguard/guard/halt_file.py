@@ -16,7 +16,8 @@ from typing import Any
 
 from driftguard.flow.attribute import Actor, Attribution, Event
 from driftguard.flow.check import Finding, FindingKind, Side
-from driftguard.flow.diff import MISSING, Change, ChangeClass
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import MISSING, Change
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.path import format_path, parse_path
 from driftguard.flow.ports import Store

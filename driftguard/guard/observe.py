@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from driftguard.flow.check import Finding, FindingKind, Side, Signs, collapse_groups, find
+from driftguard.flow.classify import PathRules
 from driftguard.flow.compare import compare, etag_moved
-from driftguard.flow.diff import PathRules
 from driftguard.flow.halt import difference_digest
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.policy import JobPolicy, Policy, Response

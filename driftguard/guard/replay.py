@@ -24,8 +24,8 @@ from typing import Any, cast
 
 from driftguard.errors import OtherScope, WrongUse
 from driftguard.flow.check import FindingKind
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.compare import compare
-from driftguard.flow.diff import ChangeClass
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.reading import ETags, Json

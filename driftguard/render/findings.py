@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftguard.flow.check import FindingKind
-from driftguard.flow.diff import MISSING, ChangeClass
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import MISSING
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.path import Element, parse_path
 from driftguard.flow.review import UNREAD

@@ -8,7 +8,8 @@ from typing import Any
 
 from driftguard.flow.attribute import Actor, Attribution, Event, Events
 from driftguard.flow.check import Finding, FindingKind
-from driftguard.flow.diff import Change, ChangeClass
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import Change
 from driftguard.flow.path import parse_path
 from driftguard.flow.reading import Cause
 from driftguard.flow.resource import ResourceRef, parse_ref

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftguard.errors import CannotTell
-from driftguard.flow.canonical import canonical, fingerprint, people_name_properties
+from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.path import MAX_DEPTH, TooDeep
+from driftguard.flow.place import people_name_properties
 from tests.flow.bodies import ID, bodies, json_values
 
 TYPE = "Microsoft.Network/virtualNetworks"

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from driftguard.flow.check import Finding, FindingKind, Signs, collapse_groups, find
-from driftguard.flow.diff import ChangeClass
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.reading import Outcome
 from tests.flow.findings import GROUP_REF, change, finding, ref
 

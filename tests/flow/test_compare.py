@@ -6,8 +6,8 @@ import pytest
 
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.check import FindingKind
+from driftguard.flow.classify import ChangeClass, PathRules
 from driftguard.flow.compare import Comparison, compare, etag_moved
-from driftguard.flow.diff import ChangeClass, PathRules
 from driftguard.flow.path import PathPattern, PatternSet, format_path
 from driftguard.flow.reading import ETags
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftguard.flow.canonical import canonical, fingerprint
-from driftguard.flow.diff import MISSING, Change, ChangeClass, PathRules, diff
+from driftguard.flow.classify import ChangeClass, PathRules
+from driftguard.flow.diff import MISSING, Change, diff
 from driftguard.flow.patch import apply
 from driftguard.flow.path import PathPattern, PatternSet, format_path, path_order
 from tests.flow.bodies import ID, bodies, json_values

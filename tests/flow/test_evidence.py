@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import FindingKind, Side
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.decide import Action, Judged, judge
-from driftguard.flow.diff import MISSING, ChangeClass
+from driftguard.flow.diff import MISSING
 from driftguard.flow.evidence import SCHEMA, Coverage, build_evidence, digest_of, to_bytes
 from driftguard.flow.path import MAX_DEPTH
 from driftguard.flow.policy import JobPolicy

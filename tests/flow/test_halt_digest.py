@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import Finding, FindingKind, Side
-from driftguard.flow.diff import MISSING, ChangeClass
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import MISSING
 from driftguard.flow.halt import difference_digest, halt_id
 from driftguard.flow.reading import Cause, ETags
 from tests.flow.bodies import json_values

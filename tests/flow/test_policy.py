@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from driftguard.flow.attribute import Actor
-from driftguard.flow.diff import ChangeClass
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.path import Path, parse_path
 from driftguard.flow.policy import JobPolicy, Match, Mode, PlatformTable, Policy, Response, Rule, Severity
 from driftguard.flow.resource import ResourceRef, parse_ref

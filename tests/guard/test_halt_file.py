@@ -14,7 +14,8 @@ from driftguard.adapters.stores.sqlite import SqliteStore
 from driftguard.errors import StoreUnavailable
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import Finding, FindingKind, Side
-from driftguard.flow.diff import MISSING, Change, ChangeClass, diff, same
+from driftguard.flow.classify import ChangeClass
+from driftguard.flow.diff import MISSING, Change, diff, same
 from driftguard.flow.halt import difference_digest
 from driftguard.flow.reading import ETags
 from driftguard.flow.record import Snapshot

@@ -14,8 +14,8 @@ from driftguard.adapters.pipelines import PIPELINES
 from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import FindingKind
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.decide import Action, Judged
-from driftguard.flow.diff import ChangeClass
 from driftguard.flow.evidence import SCHEMA
 from driftguard.flow.halt import Decision
 from driftguard.flow.policy import Policy

@@ -9,8 +9,9 @@ from typing import Any
 
 from driftguard.flow.attribute import Actor, Attribution, Event
 from driftguard.flow.check import Finding, FindingKind, Side
+from driftguard.flow.classify import ChangeClass
 from driftguard.flow.decide import Action, Judged, Judgement, Verdict
-from driftguard.flow.diff import MISSING, Change, ChangeClass
+from driftguard.flow.diff import MISSING, Change
 from driftguard.flow.evidence import Coverage, build_evidence, to_bytes
 from driftguard.flow.halt import State
 from driftguard.flow.moment import to_text

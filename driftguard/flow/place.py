@@ -1,0 +1,74 @@
+"""Where in a resource body an object stands: whether ARM's own names mean there what ARM says, or people chose them.
+
+Rules:
+- ARM's names count in the resource itself, in its `properties`, and in the elements of its lists, which are resources too.
+- An object with a resource id is a resource, wherever it stands.
+- Below a name under which people write documents of their own (`FREE_FORM`) no name means anything.
+- The settings of a web application are named by people, although they stand in `properties`.
+
+Source: github Azure/azure-resource-manager-rpc, common-api-contracts.md (the envelope of a resource).
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from driftguard.flow.reading import Json
+
+# Objects whose property names are chosen by people.
+USER_NAMED = frozenset(
+    {"tags", "labels", "nodelabels", "annotations", "metadata", "appsettings", "environmentvariables"}
+)
+# Names below which people write documents of their own, whatever these hold: workflow definitions, templates, requests.
+FREE_FORM = USER_NAMED | {
+    *("definition", "template", "maintemplate", "policyrule", "typeproperties", "parameters", "defaultparametervalues"),
+    *("inputs", "outputs", "headers", "body", "settings", "protectedsettings", "customproperties"),
+}
+_WEB_SETTINGS = frozenset({"appsettings", "connectionstrings", "metadata", "functionappsettings"})
+
+
+class Place(Enum):
+    """Where in a body an object stands: ARM's own names mean what ARM says in the first three places only."""
+
+    RESOURCE = auto()  # the resource itself, or another one in it that has a resource id
+    PROPERTIES = auto()  # the `properties` of a resource or of a list element
+    ELEMENT = auto()  # a list element: resources that belong to this one are told in lists
+    INSIDE = auto()  # anything else; its property names may be people's own
+    PEOPLES = auto()  # below a name of FREE_FORM
+
+    def below(self, name: str) -> Place:
+        """The place of an object under the property `name` (lower case) of one that stands here."""
+        if self is Place.PEOPLES or name in FREE_FORM:
+            return Place.PEOPLES
+        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else Place.INSIDE
+
+    def element(self) -> Place:
+        """The place of an element of a list whose own place this is."""
+        return Place.PEOPLES if self is Place.PEOPLES else Place.ELEMENT
+
+    def holding(self, value: dict[str, Json]) -> Place:
+        """The place, told by what stands there: an object with a resource id is a resource."""
+        id_ = value.get("id") if self is Place.INSIDE else None
+        return Place.RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
+
+    @property
+    def is_arms(self) -> bool:
+        """Whether ARM's own names mean here what ARM says."""
+        return self is not Place.INSIDE and self is not Place.PEOPLES
+
+
+def is_resource_id(lowered: str) -> bool:
+    """Whether a text in lower case has the form of a resource id."""
+    return lowered.startswith(("/subscriptions/", "/providers/"))
+
+
+def people_name_properties(body: Json, type_: str = "") -> bool:
+    """Whether `properties` holds a web application's settings, whose names people chose: by the type, else by the id."""
+    if not isinstance(body, dict):
+        return False
+    type_, id_ = (type_ or str(body.get("type") or "")).lower(), str(body.get("id") or "").lower()
+    if type_ and not (type_.startswith("microsoft.web/") and type_.endswith("/config")):
+        return False
+    if not type_ and not ("/providers/microsoft.web/" in id_ and id_.rsplit("/", 2)[-2] == "config"):
+        return False
+    return str(body.get("name") or id_).lower().rsplit("/", 1)[-1] in _WEB_SETTINGS
