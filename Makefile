@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | soak | clean
+# make demo | test | lint | bench | soak | platform | clean
 # Each makes what it needs: .venv with the run-time dependencies, and for all but `demo` the tools of development.
 # A second run reuses it. PYTHON=/path/to/python3.12 chooses the interpreter of a new .venv; ARGS="-k store" goes to pytest.
 
@@ -13,9 +13,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile
 FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
 
 PACKAGING := pyproject.toml setup.py requirements.txt
-SOURCES := driftguard tests benchmarks function_app.py
+SOURCES := driftguard tests benchmarks tools function_app.py
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test lint bench soak platform clean
 .NOTPARALLEL:
 
 demo: .venv/ready-to-run
@@ -35,6 +35,11 @@ bench: .venv/ready-to-develop
 # The whole suite, with the tests marked `soak` and with many more examples of every property.
 soak: .venv/ready-to-develop
 	@$(BIN)/python -m pytest -m "soak or not soak" --hypothesis-profile=soak $(ARGS)
+
+# Makes policies/platform/ anew from Azure's own SDK packages, and the comparison with another witness in docs/.
+platform: .venv/ready-to-develop
+	@$(BIN)/python -m tools.build_platform_paths --cache .venv/wheels
+	@$(BIN)/python -m tools.cross_check_platform_paths --cache .venv/wheels
 
 clean:
 	rm -rf .venv build dist driftguard.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

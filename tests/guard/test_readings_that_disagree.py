@@ -18,6 +18,9 @@ from tests.scenarios.steps import NAT, ROBS_DNS, SHOP_DNS, cleared, halted, stor
 from tests.world import VNET, World
 
 
+DNS = "properties.dhcpOptions.dnsServers[0]"  # the path at which the readings disagree
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[World]:
     with story(tmp_path) as telling:
@@ -68,7 +71,7 @@ def test_a_difference_that_two_readings_agree_on_halts(shop: World) -> None:
 def test_a_difference_that_the_next_two_readings_do_not_show_is_told_as_flapping(shop: World) -> None:
     answer, found, reads = checked(shop, "mrr")
     assert cleared(answer) and (found.kind, reads) == (FindingKind.TOUCHED, 3)
-    assert found.detail.startswith("flapping: ")
+    assert found.detail.startswith(f"flapping at {DNS}: ")
 
 
 @pytest.mark.parametrize(("story", "reads"), [("mrmm", 4), ("mnn", 3), ("mnrr", 4)])
@@ -77,6 +80,7 @@ def test_the_last_two_readings_that_agree_count(shop: World, story: str, reads: 
     assert read == reads
     assert (answer.verdict is Verdict.PROCEED) == story.endswith("rr")
     assert found.kind is (FindingKind.TOUCHED if story.endswith("rr") else FindingKind.MOVED)
+    assert found.detail.startswith(f"flapping at {DNS}: ")
 
 
 @pytest.mark.parametrize("story", ["mrmr", "mrnr", "mnmn", "mrmrr"])
@@ -84,7 +88,7 @@ def test_readings_that_never_agree_let_nothing_pass(shop: World, story: str) -> 
     answer, found, reads = checked(shop, story)
     assert (answer.exit_code, answer.clearance, reads) == (2, None, 4)
     assert (found.kind, found.cause, found.changes) == (FindingKind.IN_FLIGHT, Cause.IN_FLIGHT, ())
-    assert found.detail.startswith("flapping: ")
+    assert found.detail.startswith(f"flapping at {DNS}: ")
 
 
 def test_more_readings_must_agree_where_the_policy_asks_for_more(shop: World) -> None:

@@ -1,0 +1,1 @@
+"""Commands that make data files of the product; no part of it at run time."""

@@ -1,0 +1,1 @@
+"""What azure-cli's generated commands say about the properties of Azure resources: an independent witness."""
