@@ -17,10 +17,23 @@ from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.classify import ChangeClass
 from driftguard.flow.path import parse_path
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response, Severity, UnknownAuthor
+from driftguard.flow.policy_notices import notices, superfluous
 from driftguard.flow.resource import parse_ref
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
-from driftguard.policy_file.keys import DEFAULTS, JOB, MATCH, ON_DRIFT, POLICY, PRINCIPAL, RULE, TOLERATED, UNREAD
+from driftguard.policy_file.keys import (
+    DEFAULTS,
+    JOB,
+    MATCH,
+    ON_DRIFT,
+    POLICY,
+    PRINCIPAL,
+    TOLERATED,
+    TOLERATED_RULE,
+    UNREAD,
+    WHEN,
+)
+from driftguard.policy_file.tree import BadPolicyFile
 
 FOLDER = policies_folder()
 TODAY = date(2026, 5, 1)
@@ -81,14 +94,14 @@ def test_the_example_of_a_whole_policy_loads(tmp_path: Path) -> None:
     assert policy.path_rules(SCALE_SET, date(2027, 7, 1)).classify(parse_path("sku.capacity"))[0] is (
         ChangeClass.CONFIGURATION
     )
-    assert policy.warnings(TODAY) == ()
+    assert notices(policy, TODAY) == superfluous(policy, TODAY) == ()
     assert policy.source == str(tmp_path / "mine.yaml")
 
 
 def test_without_a_file_the_built_in_default_applies_and_says_so() -> None:
     policy = load_policy(None, folder=FOLDER)
     assert policy.source == "built-in default"
-    assert policy.warnings(TODAY) == ()
+    assert notices(policy, TODAY) == superfluous(policy, TODAY) == ()
     given, built_in = policy.for_job("any"), JobPolicy()
     for field in fields(JobPolicy):
         if field.name not in ("job", "where"):
@@ -214,6 +227,55 @@ def test_every_mistake_is_told_with_its_file_and_line(tmp_path: Path, text: str 
     assert said in first
 
 
+@pytest.mark.parametrize("text", [text for text, _, _ in BAD.values()], ids=BAD.keys())
+def test_every_mistake_has_a_remedy_of_its_own(tmp_path: Path, text: str | bytes) -> None:
+    with pytest.raises(BadPolicyFile) as caught:
+        load(tmp_path, text)
+    assert caught.value.found
+    for problem in caught.value.found:
+        assert (problem.file, problem.line is not None) == (str(tmp_path / "mine.yaml"), True)
+        assert problem.remedy and "policies/README.md describes" not in problem.remedy
+
+
+MANY = """\
+version: 2
+rules:
+  - name: one
+    match: {}
+    ignore: [a..b]
+    reson: x
+  - {name: one, match: {type: 2}, redact: [a], expires: never}
+  - 7
+identities: {anna: [a, 1], ben: x}
+defaults: {lease: 0s, lease: 1s, on: 1}
+jobs: !!binary aGk=
+api_versions: {vnet: new}
+"""
+
+
+def test_all_mistakes_of_a_file_are_found_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+    with pytest.raises(BadPolicyFile) as odd:
+        load(tmp_path, MANY)
+    assert [problem.line for problem in odd.value.found] == [11]
+    with pytest.raises(BadPolicyFile) as caught:
+        load(tmp_path, MANY.replace("!!binary aGk=", "[{mode: off}]"))
+    said = [(problem.line, problem.text) for problem in caught.value.found]
+    expected = [
+        (1, "version '2'"), (3, "without the key 'reason'"), (4, "empty match"), (5, "not a path"), (6, "unknown key 'reson'"),
+        (7, "must not expire"), (7, "a text is expected"), (7, "a day"), (7, "stands here twice"), (8, "a mapping"),
+        (9, "a text is expected"), (9, "a list"), (10, "'lease' stands here twice"), (10, "YAML reads on"),
+        (10, "more than 0"), (11, "'match' is missing"), (11, "YAML reads off"), (12, "a resource type"), (12, "an api-version"),
+    ]  # fmt: skip
+    assert [line for line, _ in said] == [line for line, _ in expected]
+    for line, words in expected:
+        assert [text for at, text in said if at == line and words in text], (line, words)
+
+
+def test_what_an_alias_repeats_is_told_once(tmp_path: Path) -> None:
+    text = "version: 1\njobs:\n  - {match: a, readers: &team [1]}\n  - {match: b, readers: *team}\n"
+    assert refusal(tmp_path, text).count("put it in quotes") == 1
+
+
 def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
     levels = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert "aliases followed" in refusal(tmp_path, "\n".join(["version: 1", "x0: &x0 [a]", *levels]))
@@ -268,7 +330,8 @@ TREES = st.fixed_dictionaries(
     {"version": st.just(1)},
     optional={
         "jobs": JSON_VALUES | st.lists(st.dictionaries(st.sampled_from(sorted(JOB.keys)), JSON_VALUES), max_size=2),
-        "rules": JSON_VALUES | st.lists(st.dictionaries(st.sampled_from(sorted(RULE.keys)), JSON_VALUES), max_size=2),
+        "rules": JSON_VALUES
+        | st.lists(st.dictionaries(st.sampled_from(sorted(TOLERATED_RULE.keys)), JSON_VALUES), max_size=2),
         "defaults": st.dictionaries(st.sampled_from(sorted(DEFAULTS.keys)), JSON_VALUES, max_size=3),
         "identities": JSON_VALUES,
         "api_versions": JSON_VALUES,
@@ -336,7 +399,7 @@ def table(folder: Path, text: str, name: str = "Microsoft.Network.json") -> None
     (folder / "platform" / name).write_text(text, encoding="utf-8")
 
 
-GOOD_TABLE = '{"Microsoft.Network/virtualNetworks": {"source": "s", "read_only": ["properties.x"]}}'
+GOOD_TABLE = '{"Microsoft.Network/virtualNetworks": {"package": "p 1.0", "read_only": ["properties.x"]}}'
 
 
 def test_the_digest_covers_the_tolerated_rules_and_the_platform_tables(folder: Path) -> None:
@@ -384,7 +447,9 @@ def test_a_missing_folder_of_platform_tables_is_an_error(folder: Path) -> None:
         "{",
         "[" * 100_000,
         '{"Microsoft.Network/virtualNetworks": []}',
-        GOOD_TABLE.replace('"source": "s", ', ""),
+        GOOD_TABLE.replace('"package": "p 1.0", ', ""),
+        GOOD_TABLE.replace('"p 1.0"', "1"),
+        GOOD_TABLE[:-1] + ", " + GOOD_TABLE[1:].replace("virtualNetworks", "VIRTUALNETWORKS"),
         GOOD_TABLE.replace('["properties.x"]', '"properties.x"'),
         GOOD_TABLE.replace('"properties.x"', "1"),
         GOOD_TABLE.replace("properties.x", "properties..x"),
@@ -409,85 +474,9 @@ def test_a_platform_table_judges_as_it_was_when_the_digest_was_taken(folder: Pat
     assert policy.path_rules(VNET, TODAY).classify(parse_path("properties.x"))[0] is ChangeClass.PLATFORM
 
 
-# The files that the product ships with.
-
-
-def shipped_tables() -> dict[str, dict[str, dict[str, object]]]:
-    files = sorted((FOLDER / "platform").glob("*.json"))
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
-
-
-def test_every_shipped_platform_table_is_read_and_names_its_source() -> None:
-    policy = load_policy(None, folder=FOLDER)
-    for namespace, tables in shipped_tables().items():
-        read = policy.platform(namespace)
-        assert {name.lower() for name in tables} == set(read)
-        assert all(entry.source and entry.read_only for entry in read.values())
-
-
-# What Azure calls read-only and what yet tells of a new resource or of somebody's act.
-ACTS = [
-    ("Microsoft.Network/virtualNetworks", "properties.resourceGuid"),
-    ("Microsoft.Compute/virtualMachines", "properties.vmId"),
-    ("Microsoft.Compute/disks", "properties.uniqueId"),
-    ("Microsoft.Compute/disks", "properties.timeCreated"),
-    ("Microsoft.Storage/storageAccounts", "properties.creationTime"),
-    ("Microsoft.Sql/servers/databases", "properties.creationDate"),
-    ("Microsoft.Insights/components", "properties.CreationDate"),
-    ("Microsoft.OperationalInsights/workspaces", "properties.createdDate"),
-    ("Microsoft.ServiceBus/namespaces", "systemData.createdAt"),
-    ("Microsoft.ManagedIdentity/userAssignedIdentities", "properties.principalId"),
-    ("Microsoft.Web/sites", "properties.state"),
-    ("Microsoft.Web/sites/slots", "properties.slotSwapStatus"),
-    ("Microsoft.ContainerService/managedClusters", "properties.powerState.code"),
-    ("Microsoft.Insights/components", "properties.InstrumentationKey"),
-    ("Microsoft.OperationalInsights/workspaces", "properties.customerId"),
-    ("Microsoft.Storage/storageAccounts", "properties.networkAcls.defaultAction"),
-    ("Microsoft.Storage/storageAccounts", "sku.name"),
-    ("Microsoft.Network/networkSecurityGroups", "properties.securityRules[name=a].properties.access"),
-]
-WRITTEN_BY_AZURE = [
-    ("Microsoft.ServiceBus/namespaces", "systemData.lastModifiedAt"),
-    ("Microsoft.ServiceBus/namespaces", "systemData.createdBy"),
-    ("Microsoft.Network/virtualNetworks", "properties.subnets[name=a].properties.ipConfigurations[0].id"),
-    ("Microsoft.Network/virtualNetworks/subnets", "properties.ipConfigurations"),
-    ("Microsoft.Network/networkSecurityGroups", "properties.networkInterfaces"),
-    ("Microsoft.Network/networkInterfaces", "properties.virtualMachine.id"),
-    ("Microsoft.Network/publicIPAddresses", "properties.ipConfiguration"),
-    ("Microsoft.Compute/disks", "properties.diskState"),
-    ("Microsoft.Web/serverfarms", "properties.numberOfSites"),
-    ("Microsoft.Web/sites", "properties.lastModifiedTimeUtc"),
-    ("Microsoft.Storage/storageAccounts", "properties.keyCreationTime.key1"),
-    ("Microsoft.Sql/servers/databases", "properties.earliestRestoreDate"),
-]
-
-
-def shipped_class(resource_type: str, path: str) -> ChangeClass:
-    namespace, *types = resource_type.split("/")
-    ref = parse_ref(f"{GROUP}/providers/{namespace}/" + "/".join(f"{part}/x" for part in types))
-    policy = load_policy(None, folder=FOLDER)
-    return policy.path_rules(ref, TODAY).classify(parse_path(path))[0]
-
-
-@pytest.mark.parametrize(("resource_type", "path"), ACTS)
-def test_a_new_resource_and_a_deliberate_act_count_as_configuration(resource_type: str, path: str) -> None:
-    assert shipped_class(resource_type, path) is ChangeClass.CONFIGURATION
-
-
-@pytest.mark.parametrize(("resource_type", "path"), WRITTEN_BY_AZURE)
-def test_what_azure_writes_itself_is_platform(resource_type: str, path: str) -> None:
-    assert shipped_class(resource_type, path) is ChangeClass.PLATFORM
-
-
-def test_what_is_not_read_is_listed_for_the_types_with_settings_beside_their_body() -> None:
-    policy = load_policy(None, folder=FOLDER)
-    assert any("app settings" in text for text in policy.unread("Microsoft.Web/sites"))
-    assert any("locks" in text for text in policy.unread("Microsoft.Any/thing"))
-
-
 def test_the_readme_describes_every_key_and_every_word() -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    sections = (POLICY, JOB, DEFAULTS, ON_DRIFT, PRINCIPAL, RULE, MATCH, TOLERATED, UNREAD)
+    sections = (POLICY, JOB, DEFAULTS, ON_DRIFT, PRINCIPAL, TOLERATED_RULE, WHEN, MATCH, TOLERATED, UNREAD)
     keys = {key for section in sections for key in section.keys}
     words = {word.value for kind in (Mode, Response, UnknownAuthor, Severity) for word in kind}
     assert sorted(word for word in keys | words if f"`{word}`" not in readme) == []
@@ -496,4 +485,4 @@ def test_the_readme_describes_every_key_and_every_word() -> None:
 def test_the_example_in_the_readme_loads_without_a_warning(tmp_path: Path) -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     example = readme.split("```yaml\n")[1].split("```")[0]
-    assert load(tmp_path, example).warnings(TODAY) == ()
+    assert notices(load(tmp_path, example), TODAY) == ()

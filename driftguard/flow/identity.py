@@ -53,9 +53,15 @@ def has_identity(items: list[Any], key: str) -> bool:
 
 def identity_keys(name: str, *lists: list[Any]) -> Iterator[str]:
     """The identity properties, best first, that tell the elements of each list apart; `name` is the lists' property."""
+    firsts = [items[0] for items in lists if items]
+    if any(type(first) is not dict for first in firsts):
+        return
     mark = _ORDERED_LISTS.get(name.lower())
-    if mark is None or not _is_ordered(mark, *lists):
-        yield from (key for key in IDENTITY_PROPERTIES if all(has_identity(items, key) for items in lists))
+    if mark is not None and _is_ordered(mark, *lists):
+        return
+    for key in IDENTITY_PROPERTIES:
+        if all(key in first for first in firsts) and all(has_identity(items, key) for items in lists):
+            yield key
 
 
 def _is_ordered(mark: str, *lists: list[Any]) -> bool:
@@ -85,14 +91,30 @@ class Standing:
 
     def __call__(self, path: Path) -> list[Any]:
         """What stands there, once for each body that has the path."""
+        return self._found(list(self._bodies), path)
+
+    def in_body(self, number: int, path: Path) -> list[Any]:
+        """What stands there in the body of this number, counted from 0: one value, or none."""
+        return self._found(list(self._bodies[number : number + 1]), path)
+
+    def along(self, path: Path) -> Iterator[list[Any]]:
+        """What stands at each step of the path, in turn: one pass, where asking for each beginning of it would be many."""
         found = list(self._bodies)
         for step in path:
-            found = [inner for value in found for inner in self._inner(value, step)]
+            found = self._below(found, step)
+            yield found
+
+    def _found(self, found: list[Any], path: Path) -> list[Any]:
+        for step in path:
+            found = self._below(found, step)
         return found
+
+    def _below(self, found: list[Any], step: Step) -> list[Any]:
+        return [inner for value in found for inner in self._inner(value, step)]
 
     def _inner(self, value: Any, step: Step) -> list[Any]:
         if isinstance(step, str):
-            return [value[step]] if isinstance(value, dict) and step in value else []
+            return _member(value, step) if isinstance(value, dict) else []
         if not isinstance(value, list):
             return []
         if isinstance(step, int):
@@ -109,3 +131,10 @@ class Standing:
                 if type(item) is dict and (value := identity_of(item, key)) is not None
             }
         return self._elements[known]
+
+
+def _member(value: dict[str, Any], name: str) -> list[Any]:
+    if name in value:
+        return [value[name]]
+    lowered = name.lower()
+    return [item for key, item in value.items() if key.lower() == lowered][:1]

@@ -165,6 +165,27 @@ class PathPattern:
             raise ValueError(f"the pattern {text!r} would match everything: name at least one step")
         return PathPattern(text, steps)
 
+    @property
+    def has_length(self) -> bool:
+        """Whether it names paths of one length only: there is no `**` in it."""
+        return _ANY_DEPTH not in self.steps
+
+    def has_same_step(self, other: PathPattern, index: int) -> bool:
+        """Whether both say the same at this place."""
+        ours, theirs = self.steps[index], other.steps[index]
+        if isinstance(ours, _Wildcard) or isinstance(theirs, _Wildcard):
+            return ours is theirs
+        return _folded(ours) == _folded(theirs)
+
+    def literal_steps(self, start: int) -> Path:
+        """The steps from `start` on. Raises ValueError where one of them is a wildcard."""
+        steps: list[Step] = []
+        for step in self.steps[start:]:
+            if isinstance(step, _Wildcard):
+                raise ValueError(f"{self.text!r} has {step.text} where one property or element must be named")
+            steps.append(step)
+        return tuple(steps)
+
     def matches(self, path: Path) -> bool:
         """Whether the path is what the pattern names, or lies below it."""
         return PatternSet([(self, self.text)]).find(path) is not None

@@ -4,27 +4,26 @@ Rules:
 - The first job entry, in file order, whose `match` fits the job's name applies; without one the defaults apply.
 - A rule applies to a resource where every part of its `match` fits (globs, without regard to case, `*` crosses `/`).
 - A rule applies through the day in `expires`, by UTC, and no longer: an expired rule never hides a difference.
-- What Azure writes itself comes from the tables of the type and of the generic entries above it (`Namespace/*`,
-  `Namespace/type/*`), which are asked for per provider namespace and only when a resource of it is judged.
+- What Azure writes itself, and what it never tells, comes from the table of the type (platform_table.py), asked for only
+  when a resource of it is judged.
 - Where several rules name a severity the highest wins.
 - Nothing here reads a file or a clock: the tables come through a callable, the day through an argument.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.classify import PathRules
+from driftguard.flow.condition import Conditional, When
 from driftguard.flow.path import PathPattern, PatternSet
+from driftguard.flow.platform_table import PlatformTable
 from driftguard.flow.resource import ResourceRef
-
-TELL_AHEAD = timedelta(days=30)
 
 
 class Mode(StrEnum):
@@ -134,30 +133,27 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a policy. `ignore`, `watch` and `redact` are path patterns as written; `where` is its `file:line`."""
+    """One rule of a policy. `ignore`, `watch` and `redact` are path patterns as written; `where` is its `file:line`.
+
+    `when` says when its `ignore` and `watch` apply, None: always. `fixture` names the example that shows what it is for.
+    """
 
     name: str
     match: Match
     ignore: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
+    when: When | None = None
     severity: Severity | None = None
     reason: str = ""
     owner: str = ""
     expires: date | None = None
+    fixture: str = ""
     where: str = ""
 
     def applies(self, ref: ResourceRef, today: date | None) -> bool:
         """Whether the rule is for this resource and not expired; without a day, expired ones count as well."""
         return not (today and self.expires and self.expires < today) and self.match.fits(ref)
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformTable:
-    """The paths that Azure writes itself in a resource type, and where that is said."""
-
-    source: str
-    read_only: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,21 +163,23 @@ class Policy:
     `source` is the file's path or "built-in default"; `digest` is SHA-256 (hex) over everything that judges.
     `rules` are the file's own, then the tolerated ones: the first that fits a path is the one that is told.
     `api_versions` and `unread_settings` have resource types in lower case; `*` in the latter is every type.
-    `platform` gives {type in lower case: table} of a provider namespace, empty for an unknown one; it may raise
-    BadConfiguration.
+    `platform` gives the table of a resource type, None where there is none; it may raise BadConfiguration.
     """
 
     source: str
     digest: str
-    platform: Callable[[str], Mapping[str, PlatformTable]]
+    platform: Callable[[str], PlatformTable | None]
     jobs: tuple[JobPolicy, ...] = ()
     defaults: JobPolicy = field(default_factory=JobPolicy)
     rules: tuple[Rule, ...] = ()
     api_versions: Mapping[str, str] = field(default_factory=dict)
     unread_settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # PatternSets are costly to build and the same for most resources of a type.
-    _path_rules: dict[tuple[str, tuple[int, ...]], PathRules] = field(default_factory=dict, init=False, repr=False)
-    _redactions: dict[tuple[int, ...], PatternSet] = field(default_factory=dict, init=False, repr=False)
+    _path_rules: dict[tuple[str, str, tuple[int, ...]], PathRules] = field(default_factory=dict, init=False, repr=False)
+    _redactions: dict[tuple[str, str, tuple[int, ...]], PatternSet] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _of_type: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def for_job(self, job: str) -> JobPolicy:
         """The settings of a job."""
@@ -190,24 +188,30 @@ class Policy:
 
     def path_rules(self, ref: ResourceRef, today: date) -> PathRules:
         """The path rules for a resource on a day (UTC). Raises BadConfiguration for a damaged platform table."""
-        applying = self._applying(ref, today)
-        key = (ref.type.lower(), applying)
+        key = self._key(ref, today)
         if key not in self._path_rules:
-            rules = [self.rules[index] for index in applying]
+            rules = [self.rules[index] for index in key[2]]
+            always = [rule for rule in rules if rule.when is None]
             self._path_rules[key] = PathRules(
                 platform=PatternSet(self._platform_patterns(ref)),
-                ignore=_pattern_set((rule.name, rule.ignore) for rule in rules),
-                watch=_pattern_set((rule.name, rule.watch) for rule in rules),
+                ignore=_pattern_set((rule.name, rule.ignore) for rule in always),
+                watch=_pattern_set((rule.name, rule.watch) for rule in always),
+                ignore_when=_conditionals((rule, rule.ignore) for rule in rules),
+                watch_when=_conditionals((rule, rule.watch) for rule in rules),
             )
         return self._path_rules[key]
 
     def redact(self, ref: ResourceRef, today: date) -> PatternSet:
-        """The paths of a resource whose values are secrets, beyond those known by their names."""
-        applying = self._applying(ref, today)
-        if applying not in self._redactions:
-            rules = [self.rules[index] for index in applying]
-            self._redactions[applying] = _pattern_set((rule.name, rule.redact) for rule in rules)
-        return self._redactions[applying]
+        """The paths of a resource whose values are secrets, beyond those known by their names.
+
+        Raises BadConfiguration for a damaged platform table.
+        """
+        key = self._key(ref, today)
+        if key not in self._redactions:
+            written = [(rule.name, rule.redact) for rule in (self.rules[index] for index in key[2])]
+            patterns = [(PathPattern.parse(path), name) for name, paths in written for path in paths]
+            self._redactions[key] = PatternSet([*patterns, *self._secret_patterns(ref)])
+        return self._redactions[key]
 
     def severity(self, ref: ResourceRef, today: date | None = None) -> Severity:
         """The highest severity that a rule gives the resource, else normal; without a day, expired rules count."""
@@ -223,103 +227,35 @@ class Policy:
         unread = self.unread_settings
         return (*unread.get(resource_type.lower(), ()), *unread.get("*", ()))
 
-    def warnings(self, today: date) -> tuple[str, ...]:
-        """What is valid and yet probably not meant, as `file:line: text`."""
-        return (
-            *_date_warnings(self.rules, today),
-            *_idle_rule_warnings(self.rules),
-            *_contradictions(self.rules),
-            *_shadowed_jobs(self.jobs),
-            *_risky_answers(self.defaults, *(job for job in self.jobs if job.on_drift != self.defaults.on_drift)),
-        )
+    def _key(self, ref: ResourceRef, today: date) -> tuple[str, str, tuple[int, ...]]:
+        """What decides on the rules of a resource: its type, its name where the table tells names apart, and the rules."""
+        table = self.platform(ref.type)
+        name = ref.name.lower() if table is not None and ref.name.lower() in table.by_name else ""
+        return ref.type.lower(), name, self._applying(ref, today)
 
     def _applying(self, ref: ResourceRef, today: date | None) -> tuple[int, ...]:
-        return tuple(index for index, rule in enumerate(self.rules) if rule.applies(ref, today))
+        type_ = ref.type.lower()
+        if type_ not in self._of_type:
+            fitting = (index for index, rule in enumerate(self.rules) if _fits(type_, rule.match.type))
+            self._of_type[type_] = tuple(fitting)
+        return tuple(index for index in self._of_type[type_] if self.rules[index].applies(ref, today))
 
     def _platform_patterns(self, ref: ResourceRef) -> list[tuple[PathPattern, str]]:
-        tables = self.platform(ref.namespace)
-        found = [tables[entry] for entry in _entries_for(ref.type.lower()) if entry in tables]
-        return [
-            (PathPattern.parse(path), f"read-only in {ref.namespace} (source: {table.source})")
-            for table in found
-            for path in table.read_only
-        ]
+        table = self.platform(ref.type)
+        return [(path, f"read-only in {table.package}") for path in table.of(ref.name).read_only] if table else []
 
-
-def _entries_for(resource_type: str) -> list[str]:
-    """The table entries for a type: its own, then `namespace/type/*` and `namespace/*` of what stands above it."""
-    parts = resource_type.split("/")
-    return [resource_type, *("/".join([*parts[:end], "*"]) for end in range(len(parts) - 1, 0, -1))]
+    def _secret_patterns(self, ref: ResourceRef) -> list[tuple[PathPattern, str]]:
+        table = self.platform(ref.type)
+        return [(path, f"a secret in {table.package}") for path in table.of(ref.name).secret] if table else []
 
 
 def _fits(text: str, glob: str) -> bool:
     return not glob or fnmatchcase(text.lower(), glob.lower())
 
 
+def _conditionals(ruled: Iterable[tuple[Rule, tuple[str, ...]]]) -> tuple[Conditional, ...]:
+    return tuple(Conditional(path, rule.name, rule.when) for rule, paths in ruled if rule.when for path in paths)
+
+
 def _pattern_set(named: Iterable[tuple[str, tuple[str, ...]]]) -> PatternSet:
     return PatternSet([(PathPattern.parse(path), name) for name, paths in named for path in paths])
-
-
-def _date_warnings(rules: Iterable[Rule], today: date) -> Iterator[str]:
-    for rule in rules:
-        if rule.expires and rule.expires < today:
-            yield f"{rule.where}: rule {rule.name!r} expired on {rule.expires} and is not applied: renew or remove it"
-        elif rule.expires and rule.expires - today <= TELL_AHEAD:
-            yield f"{rule.where}: rule {rule.name!r} expires on {rule.expires}: renew it or prepare to lose it"
-
-
-def _idle_rule_warnings(rules: Iterable[Rule]) -> Iterator[str]:
-    for rule in rules:
-        for key, glob, possible in (
-            ("type", rule.match.type, _TYPE),
-            ("resource_group", rule.match.resource_group, _ONE_NAME),
-            ("name", rule.match.name, _ONE_NAME),
-            ("id", rule.match.id, _ID),
-        ):
-            if glob and not _could_fit(glob, possible):
-                yield f"{rule.where}: rule {rule.name!r} can never match: no {key} looks like {glob!r}"
-
-
-_TYPE = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*(/[^\s/]+)+\Z", re.IGNORECASE)
-_ONE_NAME = re.compile(r"[^\s/?#%\\<>]+\Z")
-_ID = re.compile(r"(/[^\s/?#%\\<>]+)+\Z")
-
-
-def _could_fit(glob: str, possible: re.Pattern[str]) -> bool:
-    """Whether some text of the possible form fits the glob; True where that is not easily told."""
-    if "[" in glob:
-        return True
-    text = glob.replace("?", "x")
-    if possible is _ID and text.startswith("*"):
-        text = "/" + text
-    return any(possible.match(text.replace("*", filling)) for filling in ("", "x", "x/x"))
-
-
-def _contradictions(rules: Iterable[Rule]) -> Iterator[str]:
-    """A path both ignored and watched for the same resources: ignoring wins, which the watching rule did not mean."""
-    ignored = {(rule.match, path.lower()): rule for rule in rules for path in rule.ignore}
-    for rule in rules:
-        for path in rule.watch:
-            other = ignored.get((rule.match, path.lower()))
-            if other:
-                yield f"{rule.where}: rule {rule.name!r} watches {path!r}, but rule {other.name!r} ignores it, and wins"
-
-
-def _shadowed_jobs(jobs: tuple[JobPolicy, ...]) -> Iterator[str]:
-    for position, entry in enumerate(jobs):
-        earlier = next((other for other in jobs[:position] if _covers(other.match, entry.match)), None)
-        if earlier:
-            before = f"{earlier.match!r} at {earlier.where} comes first"
-            yield f"{entry.where}: the entry for {entry.match!r} never applies: {before}"
-
-
-def _covers(glob: str, other: str) -> bool:
-    """Whether every name that fits `other` surely fits `glob`: equal, or `glob` has no wildcard but `*`."""
-    return glob == other or (not set("?[") & set(glob) and fnmatchcase(other, glob))
-
-
-def _risky_answers(*settings: JobPolicy) -> Iterator[str]:
-    for entry in settings:
-        for actor in (Actor.PERSON, Actor.UNKNOWN):
-            if entry.on_drift[actor] is Response.ACCEPT:
-                yield f"{entry.where}: on_drift.{actor}: accept lets runs overwrite such changes without a word"

@@ -1,7 +1,8 @@
 """Whether a resource's state is final.
 
 Rules:
-- Every `provisioningState` counts, at any depth: of the resource, of what is nested in it, of its regions.
+- Every `provisioningState` counts, at any depth: of the resource, of what is nested in it, of its regions; and so does the
+  `registrationState` of a resource provider, which is the same under another name.
 - Final by contract: Succeeded, Failed, Canceled (github Azure/azure-resource-manager-rpc, async-api-reference.md).
 - By the same contract every other word means that an operation runs; providers keep to it with words that say so:
   a word with a part in -ing (Updating, ProvisioningAccount), or one of `RUNNING`.
@@ -28,6 +29,7 @@ RUNNING = frozenset(
         *("validatesubscriptionquotaend", "unknown", "notspecified", "none"),
     }
 )
+_STATES = frozenset({"provisioningstate", "registrationstate"})
 _GERUND = re.compile(r"(?:ing|ING)(?![a-z])")
 
 
@@ -37,7 +39,7 @@ def is_terminal(state: str) -> bool:
 
 
 def first_non_terminal(body: Json) -> Path | None:
-    """The path of the first `provisioningState` that is not final, or None. Raises TooDeep."""
+    """The path of the first state of `_STATES` that is not final, or None. Raises TooDeep."""
     return _first(body, "", 0) if isinstance(body, dict | list) else None
 
 
@@ -56,7 +58,7 @@ def _first(value: Json, name: str, depth: int) -> Path | None:
 def _first_in_object(value: dict[str, Json], depth: int) -> Path | None:
     for key, item in value.items():
         if isinstance(item, str):
-            if key.lower() == "provisioningstate" and not is_terminal(item):
+            if key.lower() in _STATES and not is_terminal(item):
                 return (key,)
         elif isinstance(item, dict | list) and key.lower() not in FREE_FORM:
             below = _first(item, key, depth + 1)

@@ -3,19 +3,23 @@
 Rules:
 - A key that does not stand here is an error; policies/README.md describes every one.
 - A rule has a match and an effect; an ignored path needs a reason; a redacted path never expires: a secret stays one.
+- A condition is one of three kinds, and is for ignored and watched paths only.
 - An account is of one person; a rule's name is used once in its file.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from driftguard.flow.attribute import Actor, Principal
+from driftguard.flow.condition import Conditional, When
 from driftguard.flow.policy import Match, Mode, OwnWrites, Response, Rule, Severity, UnknownAuthor
-from driftguard.policy_file.tree import Problems, where_is
+from driftguard.flow.policy_notices import Notice
+from driftguard.policy_file.tree import Problems, Read, where_is
 from driftguard.policy_file.values import (
     Keys,
     day_of,
@@ -28,6 +32,7 @@ from driftguard.policy_file.values import (
     table_of,
     text_of,
     word_of,
+    yes,
 )
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -64,15 +69,46 @@ MATCH = Keys({"type": text_of, "resource_group": text_of, "name": text_of, "id":
 def _principal(node: Node) -> Principal:
     given = PRINCIPAL(node)
     if not given.keys() - {"label"}:
-        raise Problems.at(node, "a principal needs an app_id, an object_id or a user")
+        remedy = "add app_id, object_id or user; label is only how it is shown"
+        raise Problems.at(node, "a principal needs an app_id, an object_id or a user", remedy)
     return Principal(**given)
 
 
 def _match(node: Node) -> Match:
     given = MATCH(node)
     if not given:
-        raise Problems.at(node, 'an empty match is not used: write type: "*" for a rule on everything')
+        raise Problems.at(node, "an empty match is not used", 'write type: "*" for a rule on everything')
     return Match(**given)
+
+
+WHEN = Keys(
+    {
+        "path": path_of,
+        "is": list_of(text_of),
+        "like": list_of(text_of),
+        "absent": yes,
+        "appears": yes,
+        "comes_or_goes": yes,
+        "differs_by": duration(above_zero=True),
+    }
+)
+_AT_PATH = ("is", "like", "absent")
+_OF_VALUE = ("appears", "comes_or_goes", "differs_by")
+
+
+def _when(node: Node) -> When:
+    given = WHEN(node)
+    at_path, of_value = ([key for key in keys if given.get(key)] for keys in (_AT_PATH, _OF_VALUE))
+    if not at_path and not of_value:
+        raise Problems.at(node, "a condition says nothing", f"give it one of {', '.join((*_AT_PATH, *_OF_VALUE))}")
+    if bool(at_path) != ("path" in given):
+        raise Problems.at(
+            node, "a condition on another path is half there", "give it both: path, and is, like or absent"
+        )
+    if len(of_value) > 1 or ("absent" in given and len(at_path) > 1):
+        both = " and ".join(of_value if len(of_value) > 1 else at_path)
+        raise Problems.at(node, f"a condition cannot have {both}", "keep one of them")
+    return When(**{"is_" if key == "is" else key: value for key, value in given.items()})
 
 
 RULE = Keys(
@@ -82,6 +118,7 @@ RULE = Keys(
         "ignore": list_of(path_of),
         "watch": list_of(path_of),
         "redact": list_of(path_of),
+        "when": _when,
         "severity": word_of(*Severity),
         "reason": text_of,
         "owner": text_of,
@@ -89,6 +126,7 @@ RULE = Keys(
     },
     required=("name", "match"),
 )
+TOLERATED_RULE = Keys({**RULE.keys, "fixture": text_of}, required=RULE.required)
 JOB = Keys(
     {
         "match": text_of,
@@ -102,29 +140,76 @@ JOB = Keys(
 )
 
 
-def _rule(node: Node) -> Rule:
-    given = RULE(node)
-    name = given["name"]
-    if not any(given.get(key) for key in ("ignore", "watch", "redact", "severity")):
-        raise Problems.at(node, f"rule {name!r} does nothing: add ignore, watch, redact or severity")
-    if given.get("ignore") and "reason" not in given:
-        raise Problems.at(node, f"rule {name!r} ignores paths: say why in its key 'reason'")
-    if given.get("redact") and "expires" in given:
-        raise Problems.at(node, f"rule {name!r} must not expire, a secret stays one: put redact in a rule of its own")
+def _rule(node: Node, keys: Keys = RULE) -> Rule:
+    given, problems = keys.read(node)
+    problems += [Notice(where_is(node), text, remedy) for text, remedy in _faults(given, _written(node))]
+    if problems:
+        raise Problems(*problems)
+    if given.get("when"):
+        _check_condition(node, given)
     return Rule(**given, where=where_is(node))
 
 
-def _rules(node: Node) -> tuple[Rule, ...]:
-    rules: tuple[Rule, ...] = list_of(_rule)(node)
-    first: dict[str, Rule] = {}
-    doubled = [
-        f"{rule.where}: the rule name {rule.name!r} stands here twice, first at {first[rule.name].where}"
-        for rule in rules
-        if first.setdefault(rule.name, rule) is not rule
-    ]
-    if doubled:
-        raise Problems(*doubled)
+def _written(node: Node) -> set[str]:
+    return {str(key.value) for key, _ in node.value}
+
+
+def _faults(given: dict[str, Any], written: set[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong between the keys of a rule, with the remedy; a key that could not be read counts as written."""
+    rule = f"rule {given['name']!r}" if "name" in given else "the rule"
+    effects = {key for key in written & {"ignore", "watch", "redact", "severity"} if given.get(key, True)}
+    if not effects:
+        yield f"{rule} does nothing", "add ignore, watch, redact or severity"
+    if "ignore" in effects and "reason" not in written:
+        yield f"{rule} ignores paths without the key 'reason'", "write reason: why their changes do not count"
+    if "redact" in effects and "expires" in written:
+        yield f"{rule} must not expire, a secret stays one", "put redact in a rule of its own, without expires"
+
+
+def _check_condition(node: Node, given: dict[str, Any]) -> None:
+    name, when = given["name"], given["when"]
+    ignored, watched = given.get("ignore", ()), given.get("watch", ())
+    if given.get("redact") or given.get("severity") or not (ignored or watched):
+        text = f"the condition of rule {name!r} is for ignore and watch"
+        raise Problems.at(node, text, "put redact and severity in another rule")
+    if when.appears and watched:
+        text = f"rule {name!r}: what appears is ignored by a condition, never watched"
+        raise Problems.at(node, text, "take out 'watch'")
+    if when.differs_by is not None and ignored:
+        raise Problems.at(node, f"rule {name!r}: differs_by is for watched dates", "take out 'ignore'")
+    try:
+        for path in (*ignored, *watched):
+            Conditional(path, name, when)
+    except ValueError as error:
+        raise Problems.at(node, f"rule {name!r}: {error}", "write both paths out, up to where they part") from None
+
+
+def _tolerated_rule(node: Node) -> Rule:
+    return _rule(node, TOLERATED_RULE)
+
+
+def _rules(node: Node, read: Read = _rule) -> tuple[Rule, ...]:
+    problems = list(_doubled_names(node))
+    try:
+        rules: tuple[Rule, ...] = list_of(read)(node)
+    except Problems as found:
+        raise Problems(*found.found, *problems) from None
+    if problems:
+        raise Problems(*problems)
     return rules
+
+
+def _doubled_names(node: Node) -> Iterator[Notice]:
+    """Rules whose name an earlier rule has; told beside whatever else is wrong with them."""
+    first: dict[str, str] = {}
+    for rule in node.value if isinstance(node, SequenceNode) else ():
+        for key, value in rule.value if isinstance(rule, MappingNode) else ():
+            if key.value == "name" and isinstance(value, ScalarNode):
+                name, where = value.value.strip(), where_is(rule)
+                if name in first:
+                    text = f"the rule name {name!r} stands here twice, first at {first[name]}"
+                    yield Notice(where, text, "give one of them another name")
+                first.setdefault(name, where)
 
 
 def _job(node: Node) -> dict[str, Any]:
@@ -134,11 +219,15 @@ def _job(node: Node) -> dict[str, Any]:
 def _identities(node: Node) -> dict[str, tuple[str, ...]]:
     identities: dict[str, tuple[str, ...]] = table_of(text_of, list_of(text_of))(node)
     owner: dict[str, str] = {}
+    doubled: list[Notice] = []
     for person, accounts in node.value:
         for account in accounts.value:
             other = owner.setdefault(account.value.strip().lower(), person.value)
             if other != person.value:
-                raise Problems.at(account, f"the account {account.value!r} is already one of {other!r}")
+                text = f"the account {account.value!r} is already one of {other!r}"
+                doubled.append(Notice(where_is(account), text, "name it under one person only"))
+    if doubled:
+        raise Problems(*doubled)
     return identities
 
 
@@ -153,7 +242,7 @@ def _any_or_lower_type(node: Node) -> str:
 def _version(node: Node) -> int:
     text = scalar(node, "the version 1")
     if text != "1":
-        raise Problems.at(node, f"version {text!r} of the policy format is not known: write version: 1")
+        raise Problems.at(node, f"version {text!r} of the policy format is not known", "write version: 1")
     return 1
 
 
@@ -168,5 +257,5 @@ POLICY = Keys(
     },
     required=("version",),
 )
-TOLERATED = Keys({"version": _version, "rules": _rules}, required=("version",))
+TOLERATED = Keys({"version": _version, "rules": lambda node: _rules(node, _tolerated_rule)}, required=("version",))
 UNREAD = Keys({"version": _version, "types": table_of(_any_or_lower_type, list_of(text_of))}, required=("version",))

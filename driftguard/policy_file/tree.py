@@ -3,12 +3,13 @@
 Rules:
 - At most 1 MB, UTF-8, one document, plain YAML types, 100,000 values with aliases followed: a file cannot exhaust us.
 - Nothing is constructed from the nodes here; YAML tags never choose a Python type.
-- Whatever is wrong leaves as BadConfiguration, with the first five problems as lines `file:line: text`.
+- Whatever is wrong leaves as BadPolicyFile: its message has the first five problems as lines `file:line: text: remedy`, its
+  `found` has all of them. A problem of the YAML itself hides those behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from driftguard.errors import BadConfiguration
+from driftguard.flow.policy_notices import Notice
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
@@ -25,20 +27,29 @@ TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp"))
 # PyYAML lets the errors of chr() and int() through, for escapes and directives with numbers that are out of range.
 _ODD_NUMBERS = (yaml.YAMLError, ValueError, OverflowError)
-_REMEDY = "correct the file; policies/README.md describes every key"
+_REMEDY = "correct the file; `driftguard policy check` lists every problem in it"
+_DESCRIBED = "policies/README.md describes every key"
+
+
+class BadPolicyFile(BadConfiguration):
+    """A policy file cannot be read, or is wrong. `found` has every problem, in the order of lines."""
+
+    def __init__(self, message: str, remedy: str, found: Iterable[Notice]) -> None:
+        super().__init__(message, remedy)
+        self.found = tuple(found)
 
 
 class Problems(Exception):
-    """What is wrong in a file, as lines `file:line: text`."""
+    """What is wrong in a file."""
 
-    def __init__(self, *found: str) -> None:
-        super().__init__(*found)
+    def __init__(self, *found: Notice) -> None:
+        super().__init__(*map(str, found))
         self.found = found
 
     @staticmethod
-    def at(node: Node, text: str) -> Problems:
-        """One problem, at the place of the node."""
-        return Problems(f"{where_is(node)}: {text}")
+    def at(node: Node, text: str, remedy: str = _DESCRIBED) -> Problems:
+        """One problem, at the place of the node; `remedy` says what to write instead."""
+        return Problems(Notice(where_is(node), text, remedy))
 
 
 Read = Callable[[Node], Any]
@@ -51,14 +62,16 @@ def where_is(node: Node) -> str:
 
 
 def read_file(path: Path, read: Read) -> Any:
-    """The file's content as `read` gives it. Raises BadConfiguration."""
+    """The file's content as `read` gives it. Raises BadPolicyFile."""
     try:
         return read(_compose(str(path), _bytes(path)))
     except Problems as problems:
-        shown = list(problems.found[:MAX_SHOWN])
-        if len(problems.found) > MAX_SHOWN:
-            shown.append(f"… and {len(problems.found) - MAX_SHOWN} more")
-        raise BadConfiguration("\n".join(shown), _REMEDY) from None
+        # An alias is read wherever it is used, and told once.
+        found = sorted(dict.fromkeys(problems.found), key=lambda problem: problem.line or 0)
+        shown = [str(problem) for problem in found[:MAX_SHOWN]]
+        if len(found) > MAX_SHOWN:
+            shown.append(f"… and {len(found) - MAX_SHOWN} more")
+        raise BadPolicyFile("\n".join(shown), _REMEDY, found) from None
 
 
 def _bytes(path: Path) -> bytes:
@@ -67,9 +80,11 @@ def _bytes(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise BadConfiguration(f"{path}: the policy file cannot be read ({reason})", "name an existing file") from None
+        text, remedy = f"the policy file cannot be read ({reason})", "name an existing file"
+        raise BadPolicyFile(f"{path}: {text}", remedy, [Notice(str(path), text, remedy)]) from None
     if len(data) > MAX_BYTES:
-        raise Problems(f"{path}:1: the file is larger than {MAX_BYTES:,} bytes")
+        text, remedy = f"the file is larger than {MAX_BYTES:,} bytes", "name a policy file, or shorten this one"
+        raise Problems(Notice(f"{path}:1", text, remedy))
     return data
 
 
@@ -79,10 +94,10 @@ def _compose(name: str, data: bytes) -> Node:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Problems(f"{name}:{line}: the file is not UTF-8: save it as UTF-8") from None
+        raise Problems(Notice(f"{name}:{line}", "the file is not UTF-8", "save it as UTF-8")) from None
     root = _parse(name, text)
     if root is None:
-        raise Problems(f"{name}:1: the file is empty; write at least: version: 1")
+        raise Problems(Notice(f"{name}:1", "the file is empty", "write at least: version: 1"))
     _refuse_odd_nodes(root)
     return root
 
@@ -98,15 +113,18 @@ def _parse(name: str, text: str) -> Node | None:
             loader.dispose()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Problems(f"{name}:{line}: a control character is not allowed here") from None
+        raise Problems(Notice(f"{name}:{line}", "a control character is not allowed here", "remove it")) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise Problems(f"{name}:{line}: not valid YAML: {_one_line(error.context, error.problem)}") from None
+        text = f"not valid YAML: {_one_line(error.context, error.problem)}"
+        raise Problems(Notice(f"{name}:{line}", text, "compare with the example in policies/README.md")) from None
     except RecursionError:
-        raise Problems(f"{name}:1: lists and mappings are nested too deeply") from None
+        text, remedy = "lists and mappings are nested too deeply", "write them out, no key needs more than a few levels"
+        raise Problems(Notice(f"{name}:1", text, remedy)) from None
     except _ODD_NUMBERS:
-        raise Problems(f"{name}:1: not valid YAML: a number or an escape is out of range") from None
+        text = "not valid YAML: a number or an escape is out of range"
+        raise Problems(Notice(f"{name}:1", text, "write the character itself")) from None
 
 
 def _one_line(*texts: str | None) -> str:
@@ -115,17 +133,19 @@ def _one_line(*texts: str | None) -> str:
 
 def _refuse_odd_nodes(root: Node) -> None:
     """Refuses other tags than YAML's plain ones, and trees that aliases make huge or endless."""
-    left, done = [root], 0
+    left, done, found = [root], 0, list[Notice]()
     while left:
         node = left.pop()
         done += 1
         if done + len(left) > MAX_NODES:
-            raise Problems.at(node, f"more than {MAX_NODES:,} values, aliases followed: write it without aliases")
+            raise Problems.at(node, f"more than {MAX_NODES:,} values, aliases followed", "write it without aliases")
         if node.tag == TAG + "merge":
-            raise Problems.at(node, "merge keys (<<) are not used here: write the keys out")
-        if node.tag not in _PLAIN_TAGS:
-            raise Problems.at(node, f"the tag {node.tag!r} is not used here: write a plain value")
+            found.append(Notice(where_is(node), "merge keys (<<) are not used here", "write the keys out"))
+        elif node.tag not in _PLAIN_TAGS:
+            found.append(Notice(where_is(node), f"the tag {node.tag!r} is not used here", "write a plain value"))
         if isinstance(node, MappingNode):
             left.extend(part for pair in node.value for part in pair)
         elif isinstance(node, SequenceNode):
             left.extend(node.value)
+    if found:
+        raise Problems(*found)

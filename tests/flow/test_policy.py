@@ -10,8 +10,11 @@ import pytest
 
 from driftguard.flow.attribute import Actor
 from driftguard.flow.classify import ChangeClass
-from driftguard.flow.path import Path, parse_path
-from driftguard.flow.policy import JobPolicy, Match, Mode, PlatformTable, Policy, Response, Rule, Severity
+from driftguard.flow.condition import When
+from driftguard.flow.identity import Standing
+from driftguard.flow.path import Path, PathPattern, parse_path
+from driftguard.flow.platform_table import PlatformPaths, PlatformTable
+from driftguard.flow.policy import JobPolicy, Match, Mode, Policy, Response, Rule, Severity
 from driftguard.flow.resource import ResourceRef, parse_ref
 
 TODAY = date(2026, 5, 1)
@@ -20,18 +23,23 @@ GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Shop-1"
 VNET = parse_ref(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub")
 SUBNET = parse_ref(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub/subnets/default")
 VM = parse_ref(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-1")
-TABLES: Mapping[str, Mapping[str, PlatformTable]] = {
-    "microsoft.network": {
-        "microsoft.network/*": PlatformTable("all of it", ("properties.resourceGuid",)),
-        "microsoft.network/virtualnetworks": PlatformTable("models", ("properties.subnets[*].properties.purpose",)),
-        "microsoft.network/virtualnetworks/*": PlatformTable("below", ("properties.inherited",)),
-        "microsoft.network/virtualnetworks/subnets": PlatformTable("models", ("properties.purpose",)),
-    }
+
+
+def table(package: str, *paths: str, **by_name: str) -> PlatformTable:
+    names = {name: PlatformPaths((PathPattern.parse(path),)) for name, path in by_name.items()}
+    return PlatformTable(package, PlatformPaths(tuple(map(PathPattern.parse, paths))), names)
+
+
+TABLES: Mapping[str, PlatformTable] = {
+    "microsoft.network/virtualnetworks": table(
+        "p 1.0", "properties.subnets[*].properties.purpose", "properties.resourceGuid"
+    ),
+    "microsoft.network/virtualnetworks/subnets": table("p 1.0", "properties.purpose", default="properties.always"),
 }
 
 
-def tables(namespace: str) -> Mapping[str, PlatformTable]:
-    return TABLES.get(namespace.lower(), {})
+def tables(resource_type: str) -> PlatformTable | None:
+    return TABLES.get(resource_type.lower())
 
 
 def policy(*rules: Rule, jobs: tuple[JobPolicy, ...] = (), defaults: JobPolicy | None = None) -> Policy:
@@ -118,16 +126,38 @@ def test_a_rule_applies_through_its_last_day_and_no_longer() -> None:
     assert classify(judging, VNET, "tags", date(2026, 5, 2))[0] is ChangeClass.CONFIGURATION
 
 
-def test_platform_paths_come_from_the_type_and_from_what_is_above_it() -> None:
+def test_platform_paths_come_from_the_table_of_the_type_which_is_named() -> None:
     judging = policy()
-    source = "read-only in Microsoft.Network (source: all of it)"
-    assert classify(judging, VNET, "properties.resourceGuid") == (ChangeClass.PLATFORM, source)
-    assert classify(judging, SUBNET, "properties.resourceGuid") == (ChangeClass.PLATFORM, source)
-    assert classify(judging, SUBNET, "properties.inherited")[0] is ChangeClass.PLATFORM
-    assert classify(judging, SUBNET, "properties.purpose")[0] is ChangeClass.PLATFORM
-    assert classify(judging, VNET, "properties.inherited")[0] is ChangeClass.CONFIGURATION
+    assert classify(judging, VNET, "properties.resourceGuid") == (ChangeClass.PLATFORM, "read-only in p 1.0")
+    assert classify(judging, SUBNET, "properties.resourceGuid")[0] is ChangeClass.CONFIGURATION
     assert classify(judging, VNET, "properties.purpose")[0] is ChangeClass.CONFIGURATION
     assert classify(judging, VNET, "properties.subnets[name=a].properties.purpose")[0] is ChangeClass.PLATFORM
+
+
+def test_a_table_can_have_paths_of_its_own_for_a_resource_of_a_certain_name() -> None:
+    judging = policy()
+    other = parse_ref(f"{VNET.id}/subnets/other")
+    assert classify(judging, SUBNET, "properties.always")[0] is ChangeClass.PLATFORM
+    assert classify(judging, SUBNET, "properties.purpose")[0] is ChangeClass.CONFIGURATION
+    assert classify(judging, other, "properties.always")[0] is ChangeClass.CONFIGURATION
+    assert classify(judging, other, "properties.purpose")[0] is ChangeClass.PLATFORM
+
+
+def test_a_secret_of_the_table_is_redacted() -> None:
+    secret = PlatformPaths(secret=(PathPattern.parse("properties.join"),))
+    judging = Policy("test", "digest", lambda _: PlatformTable("p 1.0", secret))
+    assert judging.redact(VNET, TODAY).find(parse_path("properties.join")) == "a secret in p 1.0"
+
+
+def test_a_rule_with_a_condition_applies_only_where_it_holds() -> None:
+    dynamic = When(path="properties.method", is_=("Dynamic",))
+    rule = Rule("dynamic", Match(type="*"), ignore=("properties.address",), when=dynamic)
+    rules = policy(rule).path_rules(VNET, TODAY)
+    address = parse_path("properties.address")
+    for method, kind in (("Dynamic", ChangeClass.IGNORED), ("Static", ChangeClass.CONFIGURATION)):
+        body = {"properties": {"method": method, "address": "10.0.0.4"}}
+        assert rules.classify(address, Standing(body, body))[0] is kind
+    assert rules.classify(address)[0] is ChangeClass.CONFIGURATION
 
 
 def test_a_type_without_a_table_has_no_platform_path_of_its_own() -> None:
@@ -175,82 +205,3 @@ def test_unread_settings_are_those_of_the_type_and_of_every_type() -> None:
     judging = replace(policy(), unread_settings={"microsoft.web/sites": ("app settings",), "*": ("locks",)})
     assert judging.unread("Microsoft.Web/Sites") == ("app settings", "locks")
     assert judging.unread("Microsoft.Other/things") == ("locks",)
-
-
-def test_expired_and_soon_expiring_rules_are_warned_of() -> None:
-    judging = policy(
-        ignoring("gone", "tags", Match(type="*"), expires=date(2026, 4, 30)),
-        ignoring("soon", "tags", Match(type="*"), expires=date(2026, 5, 31)),
-        ignoring("later", "tags", Match(type="*"), expires=date(2026, 6, 1)),
-    )
-    gone, soon = judging.warnings(TODAY)
-    assert gone.startswith("gone.yaml:1: ")
-    assert "expired on 2026-04-30" in gone
-    assert "expires on 2026-05-31" in soon
-
-
-@pytest.mark.parametrize(
-    "match",
-    [
-        Match(type="virtualNetworks"),
-        Match(type="Microsoft Network/virtualNetworks"),
-        Match(type="Microsoft.Network/"),
-        Match(type="/virtualNetworks"),
-        Match(name="hub/default"),
-        Match(resource_group="rg shop"),
-        Match(id="subscriptions/*"),
-    ],
-)
-def test_a_rule_that_can_never_match_is_warned_of(match: Match) -> None:
-    (warning,) = policy(ignoring("r", "tags", match)).warnings(TODAY)
-    assert "can never match" in warning
-
-
-@pytest.mark.parametrize(
-    "match",
-    [
-        Match(type="*"),
-        Match(type="*subnets"),
-        Match(type="Microsoft.*"),
-        Match(type="Microsoft.Network/*/subnets"),
-        Match(type="Microsoft.Network*"),
-        Match(type="*/virtualNetworks"),
-        Match(type="Microsoft.[NC]*/*"),
-        Match(id="*/resourceGroups/rg-*/providers/*"),
-        Match(id="/subscriptions/*"),
-        Match(id="*hub"),
-        Match(name="*", resource_group="rg-?"),
-    ],
-)
-def test_a_rule_that_can_match_is_not_warned_of(match: Match) -> None:
-    assert policy(ignoring("r", "tags", match)).warnings(TODAY) == ()
-
-
-def test_a_path_both_ignored_and_watched_is_warned_of() -> None:
-    everything = Match(type="*")
-    watching = Rule("watching", everything, watch=("Tags.owner",), where="w.yaml:3")
-    (warning,) = policy(ignoring("ignoring", "tags.owner", everything), watching).warnings(TODAY)
-    assert warning.startswith("w.yaml:3: rule 'watching' watches 'Tags.owner', but rule 'ignoring' ignores it")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "shadowed"),
-    [
-        ("pay-*", "pay-*", True),
-        ("*", "pay-*", True),
-        ("pay-*", "pay-prod", True),
-        ("pay-?", "pay-*", False),
-        ("a", "b", False),
-    ],
-)
-def test_a_job_entry_that_an_earlier_one_covers_is_warned_of(first: str, second: str, shadowed: bool) -> None:
-    jobs = (JobPolicy(match=first, where="p.yaml:2"), JobPolicy(match=second, where="p.yaml:3"))
-    warnings = policy(jobs=jobs).warnings(TODAY)
-    assert bool(warnings) is shadowed
-    assert all(text.startswith("p.yaml:3: ") and "p.yaml:2" in text for text in warnings)
-
-
-def test_accepting_a_persons_changes_is_named_loudly() -> None:
-    lax = JobPolicy(where="p.yaml", on_drift={**JobPolicy().on_drift, Actor.PERSON: Response.ACCEPT})
-    (warning,) = policy(defaults=lax, jobs=(replace(lax, match="shop"),)).warnings(TODAY)
-    assert warning.startswith("p.yaml: on_drift.person: accept")
