@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from driftguard.flow.check import Finding, FindingKind, Side, Signs, collapse_groups, find
 from driftguard.flow.classify import PathRules
 from driftguard.flow.compare import compare, etag_moved
-from driftguard.flow.halt import difference_digest
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.policy import JobPolicy, Policy, Response
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
@@ -30,6 +29,7 @@ from driftguard.guard import index
 from driftguard.guard.blobs import Bodies, load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.rows import JobRow
+from driftguard.guard.stability import Readings, told
 from driftguard.guard.work import Work
 
 _POLL = 5.0
@@ -173,9 +173,12 @@ class Observer:
 
     def _read_again(self, seen: dict[str, Seen]) -> None:
         needed = self._rules.stability_reads
-        states = {key: [_state(item)] for key, item in seen.items() if item.finding.kind in _ASK_AGAIN}
+        readings: dict[str, Readings] = {}
+        for key, item in seen.items():
+            if item.finding.kind in _ASK_AGAIN:
+                readings.setdefault(key, Readings()).add(item.finding)
         for _ in range(2 * needed - 1 if needed > 1 else 0):
-            doubtful = [self._entries[key] for key, known in states.items() if not _is_stable(known, needed)]
+            doubtful = [self._entries[key] for key, known in readings.items() if not known.agree(needed)]
             if not doubtful:
                 break
             self._guard.clock.sleep(self._rules.stability_gap)
@@ -183,12 +186,13 @@ class Observer:
                 key = item.finding.ref.key
                 seen[key] = item
                 if item.finding.kind in UNREAD:
-                    del states[key]  # it answers nothing now, and that is what is told of it
+                    del readings[key]  # it answers nothing now, and that is what is told of it
                 else:
-                    states[key].append(_state(item))
-        for key, known in states.items():
-            if len(set(known)) > 1:
-                seen[key] = _flapping(seen[key], agreed=_is_stable(known, needed))
+                    readings[key].add(item.finding)
+        for key, known in readings.items():
+            finding = told(seen[key].finding, known, needed)
+            unclear = finding.kind is FindingKind.IN_FLIGHT
+            seen[key] = Seen(finding, None if unclear else seen[key].live)
 
     def _see(self, entry: Entry, reading: Reading) -> Seen:
         before = Side(entry.etags, entry.api_version, entry.at, entry.request_id, entry.correlation_id)
@@ -283,7 +287,6 @@ class Observer:
 
 
 _STRANGER = "in the job's scope, never recorded"
-_CALM = (FindingKind.UNCHANGED, FindingKind.TOUCHED)
 
 
 def scope_of(ref: ResourceRef) -> str:
@@ -296,25 +299,3 @@ def scope_of(ref: ResourceRef) -> str:
 
 def _entries_of(seen: dict[str, Seen], entries: dict[str, Entry], kinds: Sequence[FindingKind]) -> list[Entry]:
     return [entries[key] for key, item in seen.items() if item.finding.kind in kinds]
-
-
-def _state(item: Seen) -> str:
-    """What must agree from reading to reading: that it is as recorded, or exactly how it differs."""
-    return "" if item.finding.kind in _CALM else difference_digest([item.finding])
-
-
-def _is_stable(states: Sequence[str], needed: int) -> bool:
-    """Whether the last `needed` readings say the same."""
-    return len(states) >= needed and len(set(states[-needed:])) == 1
-
-
-def _flapping(item: Seen, *, agreed: bool) -> Seen:
-    """What is told of a resource whose readings disagreed; a difference that they agreed on at last stands as it is."""
-    finding = item.finding
-    if agreed:
-        detail = "flapping: it differed in one reading and not in the last ones"
-        calm = finding.kind in _CALM
-        return Seen(replace(finding, kind=FindingKind.TOUCHED, detail=detail), item.live) if calm else item
-    detail = "flapping: its readings did not agree; somebody may be writing, or a replica lags behind"
-    unclear = replace(finding, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail)
-    return Seen(replace(unclear, changes=(), fingerprint="", other_job=""))

@@ -17,7 +17,6 @@ from driftguard.guard.check import Answer
 from tests.scenarios.steps import NAT, ROBS_DNS, SHOP_DNS, cleared, halted, story
 from tests.world import VNET, World
 
-
 DNS = "properties.dhcpOptions.dnsServers[0]"  # the path at which the readings disagree
 
 
