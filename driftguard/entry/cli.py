@@ -56,6 +56,12 @@ def _replay() -> click.Command:
     return replay
 
 
+def _policy() -> click.Command:
+    from driftguard.entry.commands.policy import policy
+
+    return policy
+
+
 def _verify() -> click.Command:
     from driftguard.entry.commands.verify import verify
 
@@ -93,6 +99,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "jobs": (_jobs, "List and show jobs; release, retire, move, accept a proposal."),
     "explain": (_explain, "Say which rule decides on a resource, or on one path of it."),
     "replay": (_replay, "Judge recorded pairs of readings, offline."),
+    "policy": (_policy, "Look a policy file through: every error and warning, and which rules fire on recorded pairs."),
     "verify": (_verify, "Check the digest of evidence and, with --store, the ledger it stands in."),
     "deliver": (_deliver, "Send the notes that wait."),
     "sandbox": (_sandbox, "Run a small Azure Resource Manager on this machine."),

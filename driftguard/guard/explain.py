@@ -1,30 +1,46 @@
-"""Explain: which rule decided on one resource, or on one path of it, as it is live now."""
+"""Explain: which rule, table row or normalisation decided on one resource, or on one path of it, as it is live now.
+
+Rules:
+- The bodies are those that a check compares (compared.py), so that the answer is that of a check.
+- A path has exactly one answer: its own difference, else the one that it is part of, else those below it, else the
+  normalisation that makes it equal, else the class that a difference of it would have.
+- What is gone, cannot be read or is not settled is not compared: then the rules are told, and what is recorded.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 from driftguard.errors import NotFound
 from driftguard.flow.check import Finding, FindingKind
-from driftguard.flow.classify import ChangeClass
+from driftguard.flow.classify import ChangeClass, PathRules
 from driftguard.flow.decide import judge
+from driftguard.flow.diff import Change
+from driftguard.flow.normalised import REASONS, Normalisation, Normalised, by_index
 from driftguard.flow.path import Path, format_path, parse_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.record import Entry
 from driftguard.flow.resource import ResourceRef, parse_ref
-from driftguard.guard.blobs import load_baseline
+from driftguard.guard.blobs import Bodies, load_baseline
+from driftguard.guard.compared import Compared, Remembering, compared
 from driftguard.guard.context import Guard
 from driftguard.guard.looking import attributed
 from driftguard.guard.observe import Observer
-from driftguard.guard.work import Work
+from driftguard.guard.work import Work, attempts, read_steadily
+
+NORMALISED = "normalised"
+"""The class of a path whose raw difference is none in the canonical form."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathTold:
-    """One path: its class, the rule or table row that decided, and whether it differs now.
+    """One path: its class, the rule, table row or normalisation that decided, and whether it differs now.
 
-    `why` and `owner` are the rule's `reason` and `owner`, empty where the policy names none.
+    `kind` is a ChangeClass or NORMALISED. `why` and `owner` are the rule's `reason` and `owner`, empty where the policy
+    names none. `note` says how the path was compared.
     """
 
     path: str
@@ -33,11 +49,15 @@ class PathTold:
     differs: bool
     why: str = ""
     owner: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One resource: how it was recorded, what is found of it now, what that means, and each path that differs."""
+    """One resource: how it was recorded, what is found of it now, what that means, and each path that differs.
+
+    `paths` is the one path that was asked for, where one was. `normalised` are the raw differences that are none.
+    """
 
     job: str
     entry: Entry
@@ -48,6 +68,7 @@ class Explained:
     paths: tuple[PathTold, ...]
     not_in_body: tuple[str, ...]
     policy: str
+    normalised: tuple[Normalised, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -57,6 +78,11 @@ class Explained:
 
 def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> Explained:
     """Read one resource and say why it is judged as it is. Raises NotFound, WrongUse, Unavailable. Writes nothing."""
+    asked = None if path is None else _parsed(path)
+    return attempts(partial(read_steadily, guard.store, job, partial(_explain, guard, job, resource, asked)))
+
+
+def _explain(guard: Guard, job: str, resource: str, asked: Path | None) -> Explained:
     policy = guard.policy()
     work = Work(guard.store, job, guard.clock.now())
     if not work.job.baseline:
@@ -64,14 +90,17 @@ def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> E
     baseline = load_baseline(guard.store, work.job.baseline)
     entry = _entry(baseline.entries, resource, work.job.cloud)
     rules = policy.for_job(job)
-    observer = Observer(guard, work.job, policy, baseline.entries)
+    reader = Remembering(guard.reader)
+    observer = Observer(replace(guard, reader=reader), work.job, policy, baseline.entries)
     seen = attributed(guard, work.job, rules, observer.observe_each([entry]))
     finding = seen[0].finding
     judged = judge([finding], rules).judged[0]
     teller = _Teller(policy, entry.ref, guard.today())
-    told = [teller.told(change.path, change.kind, change.rule, differs=True) for change in finding.changes]
-    if path is not None:
-        told = [_one(observer, teller, path, told)]
+    bodies = compared(
+        Bodies(guard.store).of(entry), reader.last.get(entry.ref.key), finding, policy, guard.sealer, guard.today()
+    )
+    answering = _Answering(teller, finding.changes, bodies, observer.rules_of(entry.ref))
+    told = answering.all() if asked is None else [answering.one(asked)]
     return Explained(
         job,
         entry,
@@ -82,6 +111,7 @@ def explain(guard: Guard, job: str, resource: str, path: str | None = None) -> E
         tuple(told),
         policy.unread(entry.ref.type),
         f"{policy.source} ({policy.digest[:12]})",
+        bodies.normalised if asked is None else (),
     )
 
 
@@ -96,22 +126,89 @@ class _Teller:
     ref: ResourceRef
     today: date
 
-    def told(self, path: Path, kind: ChangeClass, rule: str | None, *, differs: bool) -> PathTold:
+    def told(self, path: Path, kind: ChangeClass, rule: str | None, *, differs: bool, notes: Sequence[str]) -> PathTold:
         written = self.policy.rule(rule, self.ref, self.today) if rule else None
         why, owner = (written.reason, written.owner) if written else ("", "")
-        return PathTold(format_path(path), str(kind), rule or _NOBODY, differs, why, owner)
+        return PathTold(format_path(path), str(kind), rule or _NOBODY, differs, why, owner, _joined(notes))
 
 
-def _one(observer: Observer, teller: _Teller, text: str, told: list[PathTold]) -> PathTold:
+@dataclass(frozen=True)
+class _Answering:
+    """Answers for the paths of one resource."""
+
+    teller: _Teller
+    changes: Sequence[Change]
+    bodies: Compared
+    rules: PathRules
+
+    def all(self) -> list[PathTold]:
+        """Every path that differs."""
+        return [self._of_change(change.path, change) for change in self.changes]
+
+    def one(self, asked: Path) -> PathTold:
+        """The one answer for a path."""
+        place = self.bodies.treated(asked)
+        path = place.path
+        around = [change for change in self.changes if _is_in(path, change.path)]
+        below = [change for change in self.changes if _is_in(change.path, path)]
+        equal = [one for one in self.bodies.normalised if _is_in(one.path, path)]
+        if around and not place.is_dropped and (place.is_there or around[-1].path == path):
+            return self._of_change(path, around[-1])
+        if below:
+            return self._of_changes(path, below)
+        if equal:
+            return self._of_normalised(path, equal)
+        if place.is_dropped and place.what:
+            return PathTold(format_path(path), NORMALISED, str(place.what), False, REASONS[place.what])
+        treatment = f"{place.what}: {place.reason}" if place.what else place.reason
+        return self._of_rules(path, treatment if place.is_there else "it is in neither body")
+
+    def _of_change(self, path: Path, change: Change) -> PathTold:
+        part = "" if change.path == path else f"part of the difference at {format_path(change.path)}"
+        notes = (part, by_index(path, self.bodies.standing))
+        return self.teller.told(path, change.kind, change.rule, differs=True, notes=notes)
+
+    def _of_changes(self, path: Path, below: Sequence[Change]) -> PathTold:
+        """What all the differences below have in common, else what the path itself would be."""
+        decided = {(change.kind, change.rule) for change in below}
+        kind, rule = decided.pop() if len(decided) == 1 else self.rules.classify(path, self.bodies.standing)
+        note = f"{_count(len(below), 'difference')} below it, the first at {format_path(below[0].path)}"
+        return self.teller.told(path, kind, rule, differs=True, notes=(note, by_index(path, self.bodies.standing)))
+
+    def _of_normalised(self, path: Path, equal: Sequence[Normalised]) -> PathTold:
+        rules = [what for what in Normalisation if any(one.what is what for one in equal)]
+        reasons = "; ".join(next(one.reason for one in equal if one.what is what) for what in rules)
+        note = (
+            ""
+            if equal[0].path == path
+            else f"{_count(len(equal), 'place')} below it, the first at {format_path(equal[0].path)}"
+        )
+        notes = (note, by_index(path, self.bodies.standing))
+        return PathTold(format_path(path), NORMALISED, ", ".join(rules), False, reasons, note=_joined(notes))
+
+    def _of_rules(self, path: Path, treatment: str) -> PathTold:
+        kind, rule = self.rules.classify(path, self.bodies.standing)
+        notes = (treatment, by_index(path, self.bodies.standing))
+        return self.teller.told(path, kind, rule, differs=False, notes=notes)
+
+
+def _is_in(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
+
+
+def _count(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
+
+
+def _joined(notes: Sequence[str]) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _parsed(text: str) -> Path:
     try:
-        path = parse_path(text)
+        return parse_path(text)
     except ValueError as error:
         raise NotFound(str(error), "write it as `properties.subnets[name=default].properties.addressPrefix`") from error
-    for one in told:
-        if one.path == format_path(path):
-            return one
-    kind, rule = observer.rules_of(teller.ref).classify(path)
-    return teller.told(path, kind, rule, differs=False)
 
 
 def _entry(entries: dict[str, Entry], text: str, cloud: str) -> Entry:

@@ -25,13 +25,14 @@ from typing import Any, cast
 from driftguard.errors import OtherScope, WrongUse
 from driftguard.flow.check import FindingKind
 from driftguard.flow.classify import ChangeClass
-from driftguard.flow.compare import compare
+from driftguard.flow.compare import Comparison, compare
 from driftguard.flow.path import TooDeep, format_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.reading import ETags, Json
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.secrets import seal
 from driftguard.flow.strict_json import NotJson, parse_object
+from driftguard.guard.firings import redacted
 from driftguard.guard.traffic_file import MAX_LINE
 
 NO_LABEL = "(none)"
@@ -41,7 +42,8 @@ NO_LABEL = "(none)"
 class Verdict:
     """What one line says. Paths are text; `ignored` has (path, rule); `reason` is set for `unreadable` only.
 
-    `pair_id` is None where the line has none that can be read.
+    `pair_id` is None where the line has none that can be read. `ref` is the resource, None for `unreadable`; `fired` has
+    (name of a rule, how often) of the rules that ignored, watched or redacted something.
     """
 
     pair_id: str | None
@@ -51,9 +53,11 @@ class Verdict:
     platform: tuple[str, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+    ref: ResourceRef | None = None
+    fired: tuple[tuple[str, int], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict for machines, without the label."""
+        """The verdict for machines, without the label and the rules that fired."""
         told: dict[str, Any] = {
             "pair_id": self.pair_id,
             "finding": str(self.finding),
@@ -142,9 +146,9 @@ def _judge(pair: dict[str, Json], label: str, policy: Policy, today: date) -> Ve
     pair_id, type_, _, resource = (_text(pair, name) for name in ("pair_id", "type", "api", "id"))
     before, after = _body(pair, "before"), _body(pair, "after", may_be_gone=True)
     before_etags, after_etags = _etags(pair, "before_etag", before), _etags(pair, "after_etag", after)
-    if after is None:
-        return Verdict(pair_id, FindingKind.GONE, label)
     ref = _ref(resource, type_)
+    if after is None:
+        return Verdict(pair_id, FindingKind.GONE, label, ref=ref)
     redact, rules = policy.redact(ref, today), policy.path_rules(ref, today)
     try:
         old, new = (seal(body, _PathsOnly(), redact, type_=type_) for body in (before, after))
@@ -158,7 +162,22 @@ def _judge(pair: dict[str, Json], label: str, policy: Policy, today: date) -> Ve
         configuration=tuple(format_path(change.path) for change in result.of_class(ChangeClass.CONFIGURATION)),
         platform=tuple(format_path(change.path) for change in result.of_class(ChangeClass.PLATFORM)),
         ignored=tuple((format_path(change.path), change.rule or "") for change in result.of_class(ChangeClass.IGNORED)),
+        ref=ref,
+        fired=(*_deciding(result), *_redacting(policy, ref, today, before, after)),
     )
+
+
+def _deciding(result: Comparison) -> Iterator[tuple[str, int]]:
+    """The rules that ignored or watched a path, once for each; what Azure writes is no rule's work."""
+    for change in result.changes:
+        if change.rule and change.kind is not ChangeClass.PLATFORM:
+            yield change.rule, 1
+
+
+def _redacting(policy: Policy, ref: ResourceRef, today: date, *bodies: Json) -> Iterator[tuple[str, int]]:
+    for rule in policy.rules:
+        if rule.redact and rule.applies(ref, today) and (times := redacted(rule, *bodies)):
+            yield rule.name, times
 
 
 def _ref(resource: str, type_: str) -> ResourceRef:

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from driftguard.flow.moment import for_people, to_text
+from driftguard.flow.path import format_path
 from driftguard.guard.doctor import Symptom
-from driftguard.guard.explain import Explained, PathTold
+from driftguard.guard.explain import NORMALISED, Explained, PathTold
 from driftguard.guard.replay import ReplaySummary
 from driftguard.guard.verify import Verified
 from driftguard.render.untrusted import one_line
 
+_MOST_SHOWN = 20
+
 
 def explain_view(told: Explained) -> dict[str, Any]:
-    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "paths", "not_in_body", "policy",
-    "exit_code"}; each of `paths` is {"path", "class", "rule", "reason", "owner", "differs"}, the two of the rule or null.
+    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "paths", "normalised",
+    "not_in_body", "policy", "exit_code"}.
+
+    Each of `paths` is {"path", "class", "rule", "reason", "owner", "note", "differs"}, where the class may be `normalised`,
+    the rule is then the normalisation, and what there is not is null. Each of `normalised` is {"path", "normalisation",
+    "reason"}.
     """
     entry = told.entry
     return {
@@ -34,6 +41,10 @@ def explain_view(told: Explained) -> dict[str, Any]:
             "provenance": str(entry.provenance),
         },
         "paths": [_path_view(one) for one in told.paths],
+        "normalised": [
+            {"path": format_path(one.path), "normalisation": str(one.what), "reason": one.reason}
+            for one in told.normalised
+        ],
         "not_in_body": list(told.not_in_body),
         "policy": told.policy,
         "exit_code": told.exit_code,
@@ -47,12 +58,13 @@ def _path_view(one: PathTold) -> dict[str, Any]:
         "rule": one.rule,
         "reason": one.why or None,
         "owner": one.owner or None,
+        "note": one.note or None,
         "differs": one.differs,
     }
 
 
 def explain_text(told: Explained) -> str:
-    """One resource: how it was recorded, what is found now, and which rule decides on each path."""
+    """One resource: how it was recorded, what is found now, which rule decides on each path, and what is no difference."""
     entry, found = told.entry, told.finding
     lines = [
         one_line(entry.ref.id),
@@ -66,11 +78,22 @@ def explain_text(told: Explained) -> str:
         who = found.attribution.who or f"unknown: {found.attribution.why}"
         lines.append(f"  written by {one_line(who)}")
     for one in told.paths:
-        differs = "differs" if one.differs else "does not differ now"
-        lines.append(f"  {one_line(one.path)}: {one.kind}, {differs}; {_rule_text(one)}")
+        note = f"; {one_line(one.note, 500)}" if one.note else ""
+        lines.append(f"  {one_line(one.path or 'all of it')}: {_class_text(one)}; {_rule_text(one)}{note}")
+    for equal in told.normalised[:_MOST_SHOWN]:
+        path = one_line(format_path(equal.path) or "all of it")
+        lines.append(f"  {path}: equal after normalisation; {equal.what}: {one_line(equal.reason, 300)}")
+    if len(told.normalised) > _MOST_SHOWN:
+        lines.append(f"  … and {len(told.normalised) - _MOST_SHOWN} more are equal after normalisation: see --json")
     lines += [f"  not part of its body: {one_line(part)}" for part in told.not_in_body]
     lines.append(f"  policy: {one_line(told.policy)}")
     return "\n".join(lines)
+
+
+def _class_text(one: PathTold) -> str:
+    if one.kind == NORMALISED:
+        return "equal after normalisation"
+    return f"{one.kind}, {'differs' if one.differs else 'does not differ now'}"
 
 
 def _rule_text(one: PathTold) -> str:

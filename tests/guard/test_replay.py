@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from driftguard.errors import CannotTell, NotFound, WrongUse
 from driftguard.flow.check import FindingKind
-from driftguard.flow.policy import Match, PlatformTable, Policy, Rule
+from driftguard.flow.path import PathPattern
+from driftguard.flow.platform_table import PlatformPaths, PlatformTable
+from driftguard.flow.policy import Match, Policy, Rule
 from driftguard.guard.replay import ReplaySummary, Verdict, judge_lines
 from driftguard.guard.traffic_file import MAX_LINE, open_lines
 from tests.corpus import corpus_file
@@ -37,11 +39,11 @@ def with_properties(**properties: Any) -> dict[str, Any]:
 
 
 TODAY = date(2026, 10, 1)
-TABLE = {PAIR["type"].lower(): PlatformTable("a table", ("properties.noise",))}
+TABLE = PlatformTable("a table", PlatformPaths((PathPattern.parse("properties.noise"),)))
 POLICY = Policy(
     source="a test",
     digest="",
-    platform=lambda namespace: TABLE,
+    platform=lambda type_: TABLE if type_.lower() == PAIR["type"].lower() else None,
     rules=(
         Rule("autoscale", Match(type=PAIR["type"]), ignore=("properties.scaled",)),
         Rule("one group", Match(resource_group="rg-shop-*"), ignore=("properties.of_group",)),
