@@ -105,7 +105,7 @@ MAX_WRITES = 100
 
 
 class Store(Protocol):
-    """Rows in partitions, and immutable blobs. The partition is a job, or an index whose name starts with `~`."""
+    """Rows in partitions, and blobs that never change. The partition is a job, or an index whose name starts with `~`."""
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
         """The row, or None."""
@@ -136,6 +136,13 @@ class Store(Protocol):
 
     def blobs(self, prefix: str) -> List[str]:
         """The keys that start with `prefix`, sorted."""
+        ...
+
+    def forget(self, keys: Sequence[str]) -> bool:
+        """Remove blobs for good, also from what the store keeps beside its data; one that is not there is no error.
+
+        False where somebody still reads what was removed, so that it may lie on the disk yet: call it again later.
+        """
         ...
 
     def close(self) -> None:

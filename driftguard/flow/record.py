@@ -9,12 +9,12 @@ Rules:
   snapshot: the difference stays visible until a person decides on it (the old one would call the reverted state good).
 - A recorded resource that is gone after the run is *retired* where the run is known to have deleted it, or its deletion
   was kept. It waits while a log may still tell; otherwise somebody else deleted it, or nobody knows: it is held.
-- A secret is never part of a snapshot: bodies are sealed first.
+- A secret is never part of a snapshot: bodies are sealed first, and sealed again where more counts as a secret later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,7 +25,7 @@ from driftguard.flow.path import PatternSet
 from driftguard.flow.ports import Sealer
 from driftguard.flow.reading import ETags, Json, Reading
 from driftguard.flow.resource import ResourceRef
-from driftguard.flow.secrets import seal
+from driftguard.flow.secrets import reseal, seal
 
 
 class Provenance(StrEnum):
@@ -206,6 +206,18 @@ def take_snapshot(reading: Reading, sealer: Sealer, redact: PatternSet, *, key_i
         reading.correlation_id,
         key_id or sealer.key_id,
     )
+
+
+def reseal_snapshot(snapshot: Snapshot, sealer: Sealer, redact: PatternSet) -> Snapshot:
+    """The snapshot with what became a secret since as marks, by its own key; the same object where nothing did.
+
+    Raises SecretKeyMissing, and TooDeep.
+    """
+    kind = snapshot.ref.type
+    body = reseal(snapshot.body, sealer, redact, key_id=snapshot.key_id or None, type_=kind)
+    if body == snapshot.body:
+        return snapshot
+    return replace(snapshot, body=body, fingerprint=fingerprint(canonical(body, kind)))
 
 
 class Fate(StrEnum):

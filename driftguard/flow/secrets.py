@@ -12,6 +12,7 @@ Rules:
 - A string that already looks like a mark is sealed too: nobody can hide a change by writing a mark as a value.
 - A mark replaces the whole value, so that neither a character nor the length of it remains.
 - The mark of a text and of a number or truth value of the same spelling are the same: services answer both.
+- In a stored body what looks like a mark is one: sealing it once more leaves its marks and seals what is a secret by now.
 - A body sealed for a comparison is sealed with the key of the baseline: marks of two keys cannot be compared.
 """
 
@@ -24,10 +25,14 @@ from functools import lru_cache
 from typing import TypeGuard
 
 from driftguard.flow.identity import identity_key, identity_of
-from driftguard.flow.path import MAX_DEPTH, Element, PatternSet, Position, Step, TooDeep
+from driftguard.flow.path import MAX_DEPTH, Element, Path, PatternSet, Position, Step, TooDeep
 from driftguard.flow.ports import Sealer
 from driftguard.flow.reading import Json
 from driftguard.flow.secret_shapes import is_credential_name, is_pointer_name, is_secret_name, is_secret_value
+
+# Which secrets are known by name, shape and place. Raise it whenever one is added here or in secret_shapes.py:
+# bodies that were stored before are then sealed once more.
+SECRETS_VERSION = 1
 
 _MARK = re.compile(r"secret:([^:\s]{1,128}):[0-9a-f]{32}")
 _NO_RULES = PatternSet()
@@ -74,8 +79,18 @@ def seal(
 
     `type_` is the resource type. Raises SecretKeyMissing where the key is not at hand, and TooDeep.
     """
-    sealing = _Sealing(sealer, redact or _NO_RULES, key_id)
-    rules = redact.start() if redact else ()
+    return _sealed(body, _Sealing(sealer, redact or _NO_RULES, key_id), type_)
+
+
+def reseal(
+    body: Json, sealer: Sealer, redact: PatternSet | None = None, *, key_id: str | None = None, type_: str = ""
+) -> Json:
+    """As `seal`, for a body that is sealed already: its marks stay, and what is a secret by now is a mark as well."""
+    return _sealed(body, _Sealing(sealer, redact or _NO_RULES, key_id, keeps_marks=True), type_)
+
+
+def _sealed(body: Json, sealing: _Sealing, type_: str) -> Json:
+    rules = sealing.start()
     if isinstance(body, dict) and _is_settings(body, type_):
         body = dict(body)
         settings = {key: body.pop(key) for key in list(body) if key.lower() == "properties"}
@@ -87,10 +102,14 @@ def seal(
 class _Sealing:
     """One walk over one body. `secrecy`: what is sealed from here on; `rules`: where `redact` stands."""
 
-    def __init__(self, sealer: Sealer, redact: PatternSet, key_id: str | None) -> None:
+    def __init__(self, sealer: Sealer, redact: PatternSet, key_id: str | None, *, keeps_marks: bool = False) -> None:
         self._sealer = sealer
         self._redact = redact
         self._key_id = key_id
+        self._keeps_marks = keeps_marks
+
+    def start(self) -> Position:
+        return self._redact.start() if self._redact else ()
 
     def value(self, value: Json, name: str, rules: Position, secrecy: Secrecy, depth: int) -> Json:
         if isinstance(value, str):
@@ -106,7 +125,7 @@ class _Sealing:
         return self._mark(name, _spelling(value)) if secrecy is _ALL or _is_in_credential(value, name) else value
 
     def _text(self, text: str, name: str, secrecy: Secrecy) -> str:
-        if not text:
+        if not text or (self._keeps_marks and is_mark(text)):
             return text
         if secrecy is _ALL or is_secret_value(text) or is_mark(text):
             return self._mark(name, text)
@@ -139,6 +158,38 @@ class _Sealing:
             else:
                 sealed.append(self.value(item, name, after, here, depth + 1))
         return sealed
+
+    def part(self, path: Path, value: Json) -> tuple[Path, Json]:
+        """A value and the path to it, sealed as far as the path alone tells."""
+        rules, secrecy, name, setting = self.start(), _BY_LOOK, "", False
+        steps: list[Step] = []
+        for step in path:
+            if isinstance(step, str):
+                rules, told = (
+                    (self._redact.advance(rules, step) if rules else ()),
+                    self._told_on_the_way(step, steps, setting),
+                )
+                name, setting = step, False
+            else:
+                rules, told = _to_an_element(self._redact, rules, step), _BY_LOOK
+                setting = name.lower() in _NAMED_SECRETS
+            told = _ALL if self._is_hit(rules) else told
+            secrecy = told if told is _ALL or secrecy is _BY_LOOK else secrecy
+            steps.append(self._identity(step, rules, secrecy) if isinstance(step, Element) else step)
+        return tuple(steps), self.value(value, name, rules, secrecy, len(path))
+
+    def _told_on_the_way(self, name: str, before: list[Step], setting: bool) -> Secrecy:
+        """What a property's name says, and the name of the list element that it is of."""
+        told = _ALL if name.lower() in _SETTINGS else _by_name(name)
+        if told is not None:
+            return told
+        of = before[-1] if before and isinstance(before[-1], Element) else None
+        return _ALL if setting else _told_by_neighbours({of.key: of.value} if of else {})
+
+    def _identity(self, step: Element, rules: Position, secrecy: Secrecy) -> Element:
+        """The step; with a mark where the property that tells the element apart is a secret itself."""
+        is_secret = _by_name(step.key) is _ALL or (rules and self._is_hit(self._redact.advance(rules, step.key)))
+        return Element(step.key, self._text(step.value, step.key, _ALL if is_secret else secrecy))
 
     def _is_hit(self, rules: Position) -> bool:
         return rules != () and self._redact.hit(rules)
@@ -182,6 +233,28 @@ def _is_settings(body: dict[str, Json], type_: str) -> bool:
     type_ = (type_ or str(body.get("type") or "")).lower()
     last_name = str(body.get("name") or body.get("id") or "").lower().rsplit("/", 1)[-1]
     return type_.startswith("microsoft.web/") and type_.endswith("/config") and last_name in _SETTINGS
+
+
+def reseal_part(
+    path: Path, value: Json, sealer: Sealer, redact: PatternSet | None = None, *, key_id: str | None = None
+) -> tuple[Path, Json]:
+    """As `reseal`, for one value whose body is not at hand, and for the path that leads to it.
+
+    Only the path tells where it stands: a rule for one element of a list may seal that value of other elements too.
+    """
+    return _Sealing(sealer, redact or _NO_RULES, key_id, keeps_marks=True).part(path, value)
+
+
+def _to_an_element(redact: PatternSet, rules: Position, step: int | Element) -> Position:
+    """Where rules may stand after a step to a list element of which nothing but this step is known."""
+    named = {one for node in rules for one in node.literal if not isinstance(one, str) and _may_be_one(one, step)}
+    return tuple(dict.fromkeys(node for one in (step, *named) for node in redact.advance(rules, one)))
+
+
+def _may_be_one(rule: int | Element, step: int | Element) -> bool:
+    if isinstance(rule, Element) and isinstance(step, Element) and rule.key.lower() == step.key.lower():
+        return rule.value.lower() == step.value.lower()
+    return True
 
 
 def _spelling(value: Json) -> str:

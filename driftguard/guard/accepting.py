@@ -35,7 +35,7 @@ from driftguard.guard.blobs import load_baseline, put_named, put_pack
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow
-from driftguard.guard.work import Work
+from driftguard.guard.work import Work, sealed_under
 
 _CHANGED = (FindingKind.MOVED, FindingKind.MOVED_BY_JOB)
 _GOOD = (
@@ -151,6 +151,7 @@ def swap(
     job.generation += 1
     baseline = Baseline(job.name, job.generation, work.now, change.by, change.run, change.ticket, entries)
     prefix = f"{job.name}/baseline/{job.generation:06d}-{change.record}"
+    work.wrote_bodies(sealed_under(occasion.policy))
     job.baseline, job.baseline_at = put_named(guard.store, prefix, baseline.to_dict()), to_text(work.now)
     work.log(
         "recorded",

@@ -75,6 +75,11 @@ def put_pack(store: Store, key: str, snapshots: Iterable[Snapshot]) -> None:
     store.put_once(key, b"".join(parts) + packer.flush())
 
 
+def pack_lines(store: Store, key: str) -> list[bytes]:
+    """The bodies of a pack as JSON texts, in order. Raises Damaged where it is missing or damaged."""
+    return _unpacked(store, key).removesuffix(b"\n").split(b"\n")
+
+
 def load_baseline(store: Store, key: str) -> Baseline:
     """A job's accepted set, without bodies."""
     try:
@@ -93,7 +98,7 @@ class Bodies:
     def of(self, entry: Entry) -> Snapshot:
         """The entry with its body. Raises Damaged where it is missing or damaged."""
         if entry.pack not in self._packs:
-            self._packs[entry.pack] = _unpacked(self._store, entry.pack).split(b"\n")
+            self._packs[entry.pack] = pack_lines(self._store, entry.pack)
         try:
             return entry.with_body(json.loads(self._packs[entry.pack][entry.line]))
         except (IndexError, ValueError) as error:

@@ -12,6 +12,9 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from driftguard.errors import Busy, NothingRecorded, OtherScope, WrongUse
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.policy import JobPolicy
@@ -20,9 +23,10 @@ from driftguard.guard.answer import Answer, Ask
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.looking import Looked, look
+from driftguard.guard.reseal import reseal
 from driftguard.guard.rows import JobRow
 from driftguard.guard.ruling import Ruling
-from driftguard.guard.work import Work, attempts
+from driftguard.guard.work import Work, attempts, read_steadily
 
 __all__ = ["Answer", "Ask", "check"]
 
@@ -45,8 +49,10 @@ def check(guard: Guard, ask: Ask) -> Answer:
         return Ruling(guard, work, ask, policy, rules, looked).commit()
 
     try:
+        told = reseal(guard, ask.job, policy)
         pending.catch_up(guard, ask.job, policy, renewing=ask.run if ask.takes_lease else None)
-        return attempts(judge_and_commit)
+        answer = attempts(partial(read_steadily, guard.store, ask.job, judge_and_commit))
+        return replace(answer, told=(*told, *answer.told))
     finally:
         deliver_after(guard, ask.job)  # also where this was refused: an earlier process may have died before it told
 

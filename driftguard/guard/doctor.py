@@ -10,12 +10,13 @@ from functools import partial
 
 from driftguard.errors import DriftGuardError, NotFound, OtherScope
 from driftguard.flow.policy import Policy
+from driftguard.flow.policy_notices import notices
 from driftguard.guard import index
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.scan import rebuild_indexes
 from driftguard.guard.verify import verify_store
-from driftguard.guard.work import Work
+from driftguard.guard.work import Work, sealed_under
 
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -43,6 +44,7 @@ def examine(guard: Guard) -> list[Symptom]:
         store,
         _look("secret key", lambda: f"key {guard.sealer.key_id}"),
         _look("ledgers", lambda: _ledgers(guard)),
+        _look("secrets", lambda: _secrets(guard)),
         _look("lists across jobs", lambda: _lists(guard)),
         _look("notes", lambda: _notes(guard)),
         *_arm(guard),
@@ -66,7 +68,7 @@ def _policy(guard: Guard) -> str:
 
 
 def _told_policy(policy: Policy, today: date) -> str:
-    warnings = policy.warnings(today)
+    warnings = map(str, notices(policy, today))
     return "; ".join([f"{policy.source} ({policy.digest[:12]})", *warnings])
 
 
@@ -79,6 +81,24 @@ def _ledgers(guard: Guard) -> str:
     if result.faults:
         raise DriftGuardError(result.faults[0], "the store was changed by hand or damaged: compare with the notes")
     return f"{len(result.checked)} whole"
+
+
+def _secrets(guard: Guard) -> str:
+    """What a rule for secrets came too late for: no fault of the store, and nothing that it can mend."""
+    jobs = [Work(guard.store, name, guard.clock.now()).job for name in index.jobs(guard.store)]
+    holding = [one.replace(" ", " version ") for job in jobs for one in job.holding]
+    waiting = _number(sum(len(job.forget) for job in jobs), "blob")
+    told = [f"{waiting} with values that are secrets now wait to be removed"] if any(job.forget for job in jobs) else []
+    if holding:
+        more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
+        told.append(
+            f"evidence of {holding[0]}{more} holds values that are secrets now: change those where they are used"
+        )
+    under = sealed_under(guard.policy())
+    behind = sum(1 for job in jobs if job.sealed != under)
+    if behind:
+        told.append(f"{_number(behind, 'job')} not sealed under the rules of today: the next check of each does it")
+    return "; ".join(told) or "sealed by the rules of today"
 
 
 def _lists(guard: Guard) -> str:

@@ -69,7 +69,7 @@ def _to_json(seen: Seen) -> dict[str, Any]:
         "lasting": finding.lasting,
         "before": _side_to_json(finding.before),
         "after": _side_to_json(finding.after),
-        "changes": [_change_to_json(change) for change in finding.changes],
+        "changes": [change_to_json(change) for change in finding.changes],
         "attribution": _attribution_to_json(finding.attribution),
         "live": seen.live.to_dict() if seen.live else None,
     }
@@ -79,7 +79,7 @@ def _from_json(stored: dict[str, Any]) -> Finding:
     return Finding(
         ResourceRef(*stored["ref"]),
         FindingKind(stored["kind"]),
-        changes=tuple(_change_from_json(change) for change in stored["changes"]),
+        changes=tuple(change_from_json(change) for change in stored["changes"]),
         before=_side_from_json(stored["before"]),
         after=_side_from_json(stored["after"]),
         cause=Cause(stored["cause"]) if stored["cause"] else None,
@@ -103,13 +103,15 @@ def _side_from_json(stored: list[Any]) -> Side:
     return Side(ETags(*etags), api_version, from_text(at) if at else None, request_id, correlation_id)
 
 
-def _change_to_json(change: Change) -> dict[str, Any]:
+def change_to_json(change: Change) -> dict[str, Any]:
+    """A change as JSON; a side that is not there is left out."""
     sides = {"before": change.before, "after": change.after}
     present = {side: value for side, value in sides.items() if value is not MISSING}
     return {"path": format_path(change.path), "class": str(change.kind), "rule": change.rule, **present}
 
 
-def _change_from_json(stored: dict[str, Any]) -> Change:
+def change_from_json(stored: dict[str, Any]) -> Change:
+    """The inverse of `change_to_json`. Raises KeyError, ValueError for another form."""
     return Change(
         parse_path(stored["path"]),
         stored.get("before", MISSING),

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from driftguard.errors import WrongUse
+from driftguard.flow.check import Finding
 from driftguard.flow.decide import Action, Judged
 from driftguard.flow.diff import MISSING
 from driftguard.flow.evidence import Coverage, build_evidence, digest_of, to_bytes
@@ -31,7 +32,7 @@ from driftguard.guard.context import Guard
 from driftguard.guard.observe import Seen
 from driftguard.guard.rows import RECORD, HaltRow, used_by
 from driftguard.guard.verify import read_evidence
-from driftguard.guard.work import Work
+from driftguard.guard.work import Work, sealed_under
 
 _SUMMARY_RESOURCES = 20
 _SUMMARY_CHANGES = 8
@@ -151,21 +152,32 @@ def tell_evidence(
     guard: Guard, work: Work, halt: HaltRow, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion
 ) -> None:
     """Write the next version of the evidence and of the findings, and let the halt's row name them."""
-    version = halt.evidence + 1
     halting = {item.finding.ref.key: item.finding for item in judged if item.action is Action.HALT}
-    document = build_evidence(_facts(guard, halt, version, occasion), judged, occasion.coverage)
-    key = evidence_key(halt.job, halt.id, version, document["digest"])
-    _write_once(guard, key, to_bytes(document))
+    write_version(
+        guard, halt, build_evidence(_facts(guard, halt, halt.evidence + 1, occasion), judged, occasion.coverage)
+    )
     by_key = {item.finding.ref.key: item for item in seen}
-    held = [Seen(finding, by_key[key].live if key in by_key else None) for key, finding in halting.items()]
-    halt.findings = halt_file.save(guard.store, f"{halt.job}/halts/{halt.id}/{version}", held)
-    halt.evidence, halt.evidence_digest = version, document["digest"]
-    halt.evidence_keys = [*halt.evidence_keys, key]
-    findings = list(halting.values())
-    halt.summary = _summary([item for item in judged if item.action is Action.HALT])
-    halt.author_unknown = authors_of(findings)[1]
+    write_findings(
+        guard, halt, [Seen(one, by_key[key].live if key in by_key else None) for key, one in halting.items()]
+    )
+    work.wrote_bodies(sealed_under(occasion.policy))
+    halt.author_unknown = authors_of(list(halting.values()))[1]
     named = [item["who"] for item in halt.summary if item["who"]]
     halt.actor = named[0] if named else ""
+
+
+def write_version(guard: Guard, halt: HaltRow, document: dict[str, Any]) -> None:
+    """Write the document as the halt's next version of the evidence, and let its row name it."""
+    version, digest = halt.evidence + 1, document["digest"]
+    key = evidence_key(halt.job, halt.id, version, digest)
+    _write_once(guard, key, to_bytes(document))
+    halt.evidence, halt.evidence_digest, halt.evidence_keys = version, digest, [*halt.evidence_keys, key]
+
+
+def write_findings(guard: Guard, halt: HaltRow, held: Sequence[Seen]) -> None:
+    """Write down what the halt is about, under a new name each time, and let its row name and summarise it."""
+    prefix = f"{halt.job}/halts/{halt.id}/{halt.evidence}-{guard.new_id()}"
+    halt.findings, halt.summary = halt_file.save(guard.store, prefix, held), _summary([item.finding for item in held])
 
 
 def supersede(work: Work, halt: HaltRow, guard: Guard) -> None:
@@ -312,10 +324,9 @@ def _earlier(guard: Guard, halt: HaltRow | None) -> dict[str, Any] | None:
     return {"halt": halt.id, "decision": decision, "kept": keys[:_SUMMARY_RESOURCES], "kept_in": kept_in}
 
 
-def _summary(items: Sequence[Judged]) -> list[dict[str, Any]]:
+def _summary(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     told = []
-    for item in items[:_SUMMARY_RESOURCES]:
-        finding = item.finding
+    for finding in findings[:_SUMMARY_RESOURCES]:
         found = finding.attribution
         told.append(
             {

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotAllowed, NotFound, Stale, WrongUse
@@ -30,7 +31,7 @@ from driftguard.guard.looking import attributed
 from driftguard.guard.observe import Observer, scope_of
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
-from driftguard.guard.work import Work, attempts, few
+from driftguard.guard.work import Work, attempts, few, read_steadily
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,8 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
     reason = require_reason(reason)
     if name == to or not resources:
         raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
-    source = _idle(guard, name)
-    entries = _named_entries(guard, source, resources)
 
-    def receive() -> None:
+    def receive(source: Work, entries: Sequence[Entry]) -> None:
         work = _idle(guard, to, new=True)
         if work.job.retired_at:
             raise WrongUse(f"the job {to} is retired: nobody would check what moves there", "name a job in use")
@@ -118,6 +117,7 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
         work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
         have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
         _rebase(guard, work, {**have, **{entry.ref.key: entry for entry in entries}}, by)
+        work.wrote_bodies(source.job.sealed)
         work.log(
             "moved in", source=name, by=by.name, reason=reason, resources=few([entry.ref.key for entry in entries])
         )
@@ -125,15 +125,21 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
         index.add(guard.store, index.SCOPES, ((scope, to) for scope in scopes), work.now)
         work.commit()
 
-    def give() -> JobRow:
+    def give(entries: Sequence[Entry]) -> JobRow | None:
         work = _idle(guard, name)
+        if _named_entries(guard, work, resources) != list(entries):
+            return None  # its bodies were sealed again meanwhile, and lie in other packs than the new job was told
         _without(guard, work, resources, by, f"moved to {to}")
         work.log("moved out", to=to, by=by.name, reason=reason, resources=few([entry.ref.key for entry in entries]))
         work.commit()
         return work.job
 
-    attempts(receive)
-    return attempts(give)
+    while True:
+        source = _idle(guard, name)
+        entries = _named_entries(guard, source, resources)
+        attempts(partial(receive, source, entries))
+        if given := attempts(partial(give, entries)):
+            return given
 
 
 def proposals(guard: Guard, name: str | None = None) -> list[tuple[str, dict[str, Any]]]:
@@ -167,7 +173,7 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -
         work.commit()
         return work.job
 
-    job = attempts(step)
+    job = attempts(partial(read_steadily, guard.store, name, step))
     deliver_after(guard, name)
     return job
 

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -115,6 +115,21 @@ def forget_writes(job: JobRow, keys: Sequence[str]) -> None:
     """What a reviewer accepted since is no longer held for a write that a log tells late."""
     windows = _windows(job)
     _set_windows(job, [{**each, "accepted": sorted({*each.get("accepted", []), *keys})} for each in windows])
+
+
+def named_baselines(job: JobRow) -> set[str]:
+    """The baselines from which a resource may get its old snapshot back."""
+    return {name for window in _windows(job) for name in (window["baseline"], *window.get("instead", {}).values())}
+
+
+def rename_baselines(job: JobRow, new: Mapping[str, str]) -> None:
+    """Name other blobs instead: {name: new name}; what is not among them stays."""
+    windows = []
+    for window in _windows(job):
+        instead = {key: new.get(name, name) for key, name in window.get("instead", {}).items()}
+        window = {**window, "baseline": new.get(window["baseline"], window["baseline"])}
+        windows.append({**window, "instead": instead} if instead else window)
+    _set_windows(job, windows)
 
 
 def _windows(job: JobRow) -> list[dict[str, Any]]:

@@ -79,6 +79,17 @@ def save(store: Store, job: JobRow, memory: Memory) -> None:
     job.memory = put_named(store, f"{job.name}/memory", stored) if memory != Memory() else ""
 
 
+def rename(store: Store, job: JobRow, fingerprints: Mapping[str, str]) -> None:
+    """Remember differences by other fingerprints of the same states: {old: new}."""
+    known = load(store, job)
+    changed = {
+        key: {**one, "fingerprint": fingerprints.get(one["fingerprint"], one["fingerprint"])}
+        for key, one in known.changed.items()
+    }
+    if changed != known.changed:
+        save(store, job, Memory(known.silent, changed))
+
+
 def _from_json(stored: Any) -> Memory:
     """Raises KeyError, TypeError, ValueError or AttributeError for another form."""
     silent = {key: {"since": known["since"], "times": known["times"]} for key, known in stored["silent"].items()}

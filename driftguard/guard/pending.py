@@ -34,7 +34,7 @@ from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow, JobRow
 from driftguard.guard.run_window import deleted_by_run, foreign_writers, halt_of, holds_writes, occasion, own_writing
-from driftguard.guard.work import Work, attempts
+from driftguard.guard.work import Work, attempts, read_steadily, sealed_under
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
 
@@ -90,8 +90,18 @@ def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: str | None = 
         if lease is None or from_text(lease.until) <= work.now or lease.run == holder:
             of_job(guard, work, policy)
 
-    attempts(partial(step, _retry))
-    attempts(partial(step, late_writes.look_again, renewing))
+    for each in (partial(step, _retry), partial(step, late_writes.look_again, renewing)):
+        attempts(partial(read_steadily, guard.store, name, each))
+
+
+def sealed_again(stored: Any, sealed: Callable[[Snapshot], Snapshot]) -> dict[str, Any]:
+    """What a record waits for, with each candidate as `sealed` gives it. Raises KeyError and the like for another form."""
+    items = {key: {**item, "candidate": _sealed(item["candidate"], sealed)} for key, item in stored["items"].items()}
+    return {**stored, "items": items}
+
+
+def _sealed(candidate: dict[str, Any] | None, sealed: Callable[[Snapshot], Snapshot]) -> dict[str, Any] | None:
+    return sealed(Snapshot.from_dict(candidate)).to_dict() if candidate else None
 
 
 def _retry(guard: Guard, work: Work, policy: Policy) -> None:
@@ -126,6 +136,7 @@ def _retry(guard: Guard, work: Work, policy: Policy) -> None:
         still = [accepting.Taken(Seen(_overdue(item)), Fate.PENDING) for item in left.values()]
         accepting.end_halt(guard, work, halt, [*taken, *still], new)
     _store(guard, job, record, {"context": context, "items": left})
+    work.wrote_bodies(sealed_under(policy))
     work.commit()
 
 

@@ -9,6 +9,7 @@ from driftguard.errors import CannotTell
 from driftguard.flow.attribute import Events
 from driftguard.flow.check import FindingKind
 from driftguard.flow.moment import to_text
+from driftguard.flow.policy import Policy
 from driftguard.flow.record import Entry
 from driftguard.flow.review import UNREAD, Person
 from driftguard.guard.blobs import put_json, put_pack
@@ -17,7 +18,7 @@ from driftguard.guard.naming import Named
 from driftguard.guard.observe import Seen
 from driftguard.guard.recorded import Recorded, Recording
 from driftguard.guard.rows import PROPOSAL
-from driftguard.guard.work import Work
+from driftguard.guard.work import Work, sealed_under
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Read:
     until: datetime
 
 
-def propose(guard: Guard, work: Work, call: Recording, named: Named, read: Read, record: str) -> Recorded:
+def propose(
+    guard: Guard, work: Work, call: Recording, policy: Policy, named: Named, read: Read, record: str
+) -> Recorded:
     """Write down what was read for a reviewer to accept; the baseline stays."""
     job = work.job
     found = [item for item in read.seen if item.finding.ref.key in read.named]
@@ -63,6 +66,7 @@ def propose(guard: Guard, work: Work, call: Recording, named: Named, read: Read,
         "counts": {"changed": len(entries), "gone": len(gone), "unchanged": len(same)},
     }
     work.put_new(PROPOSAL, proposal, row)
+    work.wrote_bodies(sealed_under(policy))
     work.log("proposed", proposal=proposal, by=by_whom(call), run=call.run)
     work.commit()
     told = ("no clearance: this is a proposal; the baseline is as it was",)

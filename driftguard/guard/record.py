@@ -13,6 +13,9 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from driftguard.errors import Busy, HaltOpen, NoClearance, OtherScope
 from driftguard.flow.halt import LETS_PASS
 from driftguard.flow.moment import for_people, from_text
@@ -24,8 +27,9 @@ from driftguard.guard.naming import Named, resolve
 from driftguard.guard.proposing import Read
 from driftguard.guard.recorded import Naming, Recorded, Recording
 from driftguard.guard.recorder import Recorder, read_all
+from driftguard.guard.reseal import reseal
 from driftguard.guard.rows import Lease
-from driftguard.guard.work import Work, attempts
+from driftguard.guard.work import Work, attempts, read_steadily
 
 __all__ = ["Naming", "Recorded", "Recording", "record"]
 
@@ -53,8 +57,10 @@ def record(guard: Guard, call: Recording) -> Recorded:
         return Recorder(guard, work, call, policy, rules, lease, read[1], read[2], record_id).commit()
 
     try:
+        told = reseal(guard, call.job, policy)
         pending.catch_up(guard, call.job, policy)
-        return attempts(step)
+        recorded = attempts(partial(read_steadily, guard.store, call.job, step))
+        return replace(recorded, told=(*told, *recorded.told))
     finally:
         deliver_after(guard, call.job)  # also where this was refused: an earlier process may have died before it told
 

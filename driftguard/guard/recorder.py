@@ -89,7 +89,7 @@ class Recorder:
         job = self.work.job
         first = not self.work.exists
         if not first and self.lease is None:
-            return propose(self.guard, self.work, self.call, self.named, self.read, self.id)
+            return propose(self.guard, self.work, self.call, self.policy, self.named, self.read, self.id)
         if self.lease and job.lease is None and self._is_repeat():
             return self._repeated()
         halt, held = run_window.halt_of(self.guard, self.work, self.lease.halt if self.lease else None)
@@ -248,7 +248,7 @@ class Recorder:
         if all(item.finding.kind in calm for item in self.read.seen):
             told = ("this clearance has recorded already, and nothing differs",)
             return Recorded(job.name, self.id, job.generation, Provenance.CLEARANCE, (), told=told)
-        return propose(self.guard, self.work, self.call, self.named, self.read, self.id)
+        return propose(self.guard, self.work, self.call, self.policy, self.named, self.read, self.id)
 
     def _row(self, taken: list[accepting.Taken], provenance: Provenance, new: HaltRow | None) -> dict[str, Any]:
         counts: dict[str, int] = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from driftguard.errors import Busy, NotAllowed, NotFound, Stale, WrongUse
 from driftguard.flow.halt import DECIDED_STATE, DECISION_HOLDS, Decision, Event, State, transition
@@ -30,7 +31,7 @@ from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.rows import HALT, HaltRow
-from driftguard.guard.work import Work, attempts, few
+from driftguard.guard.work import Work, attempts, few, read_steadily
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def decide(guard: Guard, call: Deciding) -> HaltRow:
         work.commit()
         return halt
 
-    halt = attempts(step)
+    halt = attempts(partial(read_steadily, guard.store, found.job, step))
     deliver_after(guard, found.job)
     return halt
 
@@ -122,7 +123,7 @@ def confirm(guard: Guard, call: Confirming) -> HaltRow:
         work.commit()
         return halt
 
-    halt = attempts(step)
+    halt = attempts(partial(read_steadily, guard.store, found.job, step))
     deliver_after(guard, found.job)
     return halt
 

@@ -53,6 +53,9 @@ class JobRow:
     the last lease given, also after it ended. `open_halt` is the id of the one halt that is not final. `memory` and
     `pending` name blobs. `good_at` is the server's time of the last check that found everything as recorded.
     `window` is what a record still waits to learn: whether somebody else wrote between clearance and record.
+    `sealed` says under which rules for secrets everything that is stored of the job was sealed, empty: not under the same.
+    `forget` are keys of blobs that hold what became a secret, named by no row any more and still to be removed; `holding`
+    the versions of evidence that hold such values ("<halt> <version>"): evidence never changes.
     """
 
     name: str
@@ -74,6 +77,9 @@ class JobRow:
     good_at: str = ""
     own_correlations: list[str] = field(default_factory=list)
     window: dict[str, Any] | None = None
+    sealed: str = ""
+    forget: list[str] = field(default_factory=list)
+    holding: list[str] = field(default_factory=list)
 
     def to_body(self) -> dict[str, Any]:
         """As a row's body."""

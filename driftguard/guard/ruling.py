@@ -18,6 +18,7 @@ from driftguard.flow.decide import Action, Judged, Judgement, Verdict, carry_ove
 from driftguard.flow.halt import LETS_PASS, Event, State, difference_digest, transition
 from driftguard.flow.moment import to_text
 from driftguard.flow.policy import JobPolicy, Mode, Policy
+from driftguard.flow.policy_notices import notices
 from driftguard.flow.review import UNREAD, Person, authors_of, same_person
 from driftguard.guard import halt_file, halting, memory
 from driftguard.guard.answer import Answer, Ask
@@ -63,7 +64,7 @@ class Ruling:
             clearance,
             until,
             halt,
-            tuple(self.told) + self.policy.warnings(self.guard.today()),
+            (*self.told, *map(str, notices(self.policy, self.guard.today()))),
         )
 
     def _carried(self, seen: Sequence[Seen], halt: HaltRow | None) -> list[Finding]:

@@ -3,6 +3,7 @@
 Rules:
 - One job that cannot be judged stops no other, whatever is wrong with it; it is named in the report as an error.
 - Lists across jobs that cannot be made anew stay as they are: the jobs are judged all the same.
+- A retired job is not judged; what is stored of it is sealed again where more counts as a secret now.
 - A job that is updating or settling is left alone: its run, or its record, speaks next.
 """
 
@@ -20,6 +21,7 @@ from driftguard.guard.check import Answer, Ask, check
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import Delivered, deliver_due
 from driftguard.guard.observe import scope_of
+from driftguard.guard.reseal import reseal
 from driftguard.guard.work import Work
 
 
@@ -56,7 +58,7 @@ class ScanReport:
 
 def gate_every_job(guard: Guard) -> ScanReport:
     """Judge every job that has a baseline. Raises StoreUnavailable and BadConfiguration, which concern all of them."""
-    guard.policy()
+    policy = guard.policy()
     answers: list[Answer] = []
     busy: list[str] = []
     errors: dict[str, DriftGuardError] = {}
@@ -68,7 +70,9 @@ def gate_every_job(guard: Guard) -> ScanReport:
     for name in index.jobs(guard.store):
         try:
             job = Work(guard.store, name, guard.clock.now()).job
-            if not job.retired_at and job.baseline:
+            if job.retired_at:
+                reseal(guard, name, policy)  # no other verb works on it
+            elif job.baseline:
                 answers.append(check(guard, Ask(name, run, gate=True)))
         except Busy:
             busy.append(name)

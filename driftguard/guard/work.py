@@ -16,9 +16,12 @@ from typing import Any, TypeVar
 from driftguard.errors import Conflict, NotFound, WrongUse
 from driftguard.flow.ledger import next_entry
 from driftguard.flow.moment import to_text
+from driftguard.flow.policy import Policy
 from driftguard.flow.ports import Put, Store, Write
+from driftguard.flow.secrets import SECRETS_VERSION
 from driftguard.flow.ticket import outbox_rows
 from driftguard.guard import index
+from driftguard.guard.blobs import Damaged
 from driftguard.guard.rows import HALT, JOB, JOB_ROW, LEDGER, OUTBOX, HaltRow, JobRow
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -106,6 +109,16 @@ class Work:
             self._notes.append((self.job.name, row_id))
         self.save_halt(halt)
 
+    def wrote_bodies(self, sealed: str) -> None:
+        """Say under which rules (`sealed_under`) the bodies of this transaction were sealed.
+
+        Where others were sealed under other rules all of them are gone through again.
+        """
+        if not self.exists:
+            self.job.sealed = sealed
+        elif self.job.sealed != sealed:
+            self.job.sealed = ""
+
     def log(self, event: str, **data: Any) -> None:
         """Add an entry to the job's ledger."""
         entry = next_entry(self.job.ledger_number + 1, self.job.ledger_head, to_text(self.now), event, data)
@@ -120,6 +133,11 @@ class Work:
         self._store.commit(self.job.name, [job, *self._writes.values()])
 
 
+def sealed_under(policy: Policy) -> str:
+    """What names the rules for secrets: which are known by themselves, and what the policy adds."""
+    return f"{SECRETS_VERSION}:{policy.digest}"
+
+
 def attempts(step: Callable[[], T]) -> T:
     """Run a step that loads a job, judges and commits; again where somebody else was faster. Raises Conflict at last."""
     for left in range(_TRIES, 0, -1):
@@ -129,3 +147,18 @@ def attempts(step: Callable[[], T]) -> T:
             if left == 1:
                 raise
     raise Conflict("the job changed too often", "try again in a moment")
+
+
+def read_steadily(store: Store, job: str, step: Callable[[], T]) -> T:
+    """As the step; Conflict instead of Damaged where the job's row changed meanwhile: what it named may have been replaced.
+
+    Bodies are replaced, and the old ones removed, when more of them counts as a secret than before.
+    """
+    before = store.get(job, JOB, JOB_ROW)
+    try:
+        return step()
+    except Damaged:
+        now = store.get(job, JOB, JOB_ROW)
+        if before is None or now is None or now.version == before.version:
+            raise
+        raise Conflict("the bodies of the job were sealed again meanwhile", "try again in a moment") from None

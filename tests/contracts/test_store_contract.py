@@ -368,6 +368,25 @@ def test_blobs_hold_any_bytes_and_much_of_them(store: Store) -> None:
         assert store.read(key) == data
 
 
+def test_what_is_forgotten_is_gone_for_every_handle_and_its_key_is_new_again(place: Place) -> None:
+    one, other = place.open(), place.open()
+    for key in ("a/1", "a/2", "b/1"):
+        one.put_once(key, key.encode())
+    assert one.forget(["a/1", "b/1", "never/there"]) is True
+    assert (other.read("a/1"), other.blobs("")) == (None, ["a/2"])
+    assert one.forget(["a/1"]) is True and other.forget([]) is True
+    assert other.put_once("a/1", b"anew") is True
+    assert one.read("a/1") == b"anew"
+
+
+@pytest.mark.parametrize("bad", ["", "a\x00b", "x" * 1025])
+def test_forgetting_what_no_store_can_hold_is_wrong_use_and_removes_nothing(store: Store, bad: str) -> None:
+    store.put_once("a/1", b"")
+    with pytest.raises(WrongUse):
+        store.forget(["a/1", bad])
+    assert store.read("a/1") == b""
+
+
 def test_of_two_threads_that_put_a_blob_exactly_one_does(place: Place) -> None:
     for handles in ([place.open()] * 2, [place.open(), place.open()]):
         for attempt in range(20):

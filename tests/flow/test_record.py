@@ -22,6 +22,7 @@ from driftguard.flow.record import (
     Snapshot,
     Traces,
     fate_of,
+    reseal_snapshot,
     take_snapshot,
 )
 from driftguard.flow.resource import parse_ref
@@ -92,6 +93,13 @@ def reading(body: dict[str, Any] | None = BODY, **more: Any) -> Reading:
     return replace(
         Reading(ref(), "2024-05-01", Outcome.FOUND, NOON, body, etags, "request", "correlation", 200), **more
     )
+
+
+def test_a_snapshot_that_is_sealed_once_more_has_the_fingerprint_of_what_it_holds_then() -> None:
+    stored = take_snapshot(reading(), SEALER, PatternSet())
+    own = PatternSet([(PathPattern.parse("properties.own"), "own rule")])
+    assert reseal_snapshot(stored, SEALER, PatternSet()) is stored
+    assert reseal_snapshot(stored, SEALER, own) == take_snapshot(reading(), SEALER, own)
 
 
 def test_a_snapshot_holds_no_secret_and_keeps_everything_else() -> None:

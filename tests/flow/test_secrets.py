@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftguard.errors import SecretKeyMissing
-from driftguard.flow.path import MAX_DEPTH, PathPattern, PatternSet, TooDeep
+from driftguard.flow.path import MAX_DEPTH, PathPattern, PatternSet, TooDeep, format_path, parse_path
 from driftguard.flow.secret_shapes import is_secret_name, is_secret_value
-from driftguard.flow.secrets import align, is_mark, mark_key, seal
+from driftguard.flow.secrets import align, is_mark, mark_key, reseal, reseal_part, seal
 from tests.flow.bodies import ID, TestSealer, bodies
 
 CANARY = "kanarienvogel-7Zq"
@@ -291,3 +291,73 @@ def test_aligning_meets_elements_whose_identity_was_sealed_on_one_side() -> None
     body = {"a": [{"name": "x", "v": "1"}, {"name": "y", "v": "2"}]}
     sealed = seal(body, TestSealer(), redacting("a"))
     assert align(sealed, {"a": body["a"][::-1]}, TestSealer())[1]["a"] == sealed["a"][::-1]
+
+
+# Sealed once more: what was stored before a rule came
+
+
+@given(bodies, st.sampled_from(["**.x", "properties", "tags.*", "subnets[*].properties", "**.location"]))
+def test_a_body_sealed_once_more_is_as_if_it_had_been_sealed_so_at_first(body: dict[str, Any], path: str) -> None:
+    stored = seal(body, TestSealer())
+    again = reseal(stored, TestSealer(), redacting(path))
+    assert json.dumps(again) == json.dumps(seal(body, TestSealer(), redacting(path)))
+    assert json.dumps(reseal(again, TestSealer(), redacting(path))) == json.dumps(again)
+    assert json.dumps(reseal(again, TestSealer())) == json.dumps(again), "a rule that is taken back brings nothing back"
+
+
+def test_sealing_once_more_uses_the_key_it_is_given_and_leaves_the_marks_of_others() -> None:
+    stored = seal({"password": "a", "note": "b"}, TestSealer("k2"))
+    again = reseal(stored, TestSealer("k1"), redacting("note"), key_id="k2")
+    assert again["password"] == stored["password"]
+    assert mark_key(again["note"]) == "k2"
+
+
+def test_what_somebody_wrote_as_a_mark_is_sealed_when_it_is_stored_and_only_then() -> None:
+    written = f"secret:k1:{'0' * 32}"
+    stored = seal({"a": written}, TestSealer())
+    assert stored["a"] != written
+    assert reseal(stored, TestSealer()) == stored
+
+
+@given(bodies, st.sampled_from(["**.x", "properties", "tags.*", "subnets[*].properties", "*.name"]))
+def test_a_part_is_sealed_as_it_is_within_its_body(body: dict[str, Any], path: str) -> None:
+    stored = seal(body, TestSealer())
+    whole = reseal(stored, TestSealer(), redacting(path))
+    for name, value in stored.items():
+        assert json.dumps(reseal_part((name,), value, TestSealer(), redacting(path))[1]) == json.dumps(whole[name])
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("tags.note", "tags.note"),
+        ("tags.note", "Tags"),
+        ("tags.note", "**.NOTE"),
+        ("p.list[name=a].v", "p.list[*].v"),
+        ("p.list[name=a].v", "p.list[name=A].v"),
+        ("p.list[name=a].v", "p.list[3].v"),
+        ("p.list[name=a].v", "p.list[code=7].v"),
+        ("p.list[2].v", "p.list[name=a].v"),
+        ("p.list[2].v", "**.v"),
+        ("p.password", "none"),
+        ("p.appSettings[name=PLAIN].value", "none"),
+        ("p.env[name=DB_PASSWORD].value", "none"),
+        ("p.secrets[name=x].value", "none"),
+    ],
+)
+def test_a_value_is_sealed_by_what_the_path_to_it_tells(path: str, rule: str) -> None:
+    assert is_mark(reseal_part(parse_path(path), "plain", TestSealer(), redacting(rule))[1])
+    assert is_mark(reseal_part(parse_path(path), {"a": ["plain"]}, TestSealer(), redacting(rule))[1]["a"][0])
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [("tags.other", "tags.note"), ("p.list[name=b].v", "p.list[name=a].v"), ("p.env[name=MODE].value", "none")],
+)
+def test_a_value_that_no_rule_names_stays(path: str, rule: str) -> None:
+    assert reseal_part(parse_path(path), "plain", TestSealer(), redacting(rule)) == (parse_path(path), "plain")
+
+
+def test_an_identity_that_is_a_secret_is_a_mark_in_the_path_as_well() -> None:
+    path, _ = reseal_part(parse_path("p.list[name=hush].v"), "plain", TestSealer(), redacting("p.list[*].name"))
+    assert "hush" not in format_path(path) and "secret:k1:" in format_path(path)

@@ -1,7 +1,8 @@
 """Other processes that work on the same job, each a fork of one process that has imported everything already.
 
 Started as `python worker.py`. An order is one line of JSON: a list of calls that run at once, each in a process of its own:
-{"verb": …, "store": path, "arm": endpoint, "later": seconds, "kill_before": n or null, …the verb's arguments}.
+{"verb": …, "store": path, "arm": endpoint, "later": seconds, "kill_before": n or null, "policy": path or null,
+…the verb's arguments}.
 The answer is one line: a list of {"exit": code, "said": what the verb says}. Rules:
 - A process that is to be killed ends with 137 right before its write number n (from 0): a commit, a blob, or a file of the
   tickets that takes its name.
@@ -114,6 +115,10 @@ class MortalStore(Store):
         self._killer.before_a_write()
         return self._store.put_once(key, data)
 
+    def forget(self, keys: Sequence[str]) -> bool:
+        self._killer.before_a_write()
+        return self._store.forget(keys)
+
     def close(self) -> None:
         self._store.close()
 
@@ -146,7 +151,15 @@ VERBS: dict[str, Callable[..., tuple[int, Any]]] = {
 }
 
 
-def work(verb: str, store: str, arm: str, later: float, kill_before: int | None, **arguments: Any) -> tuple[int, Any]:
+def work(
+    verb: str,
+    store: str,
+    arm: str,
+    later: float,
+    kill_before: int | None,
+    policy: str | None = None,
+    **arguments: Any,
+) -> tuple[int, Any]:
     """Carry out one call; its exit code and what it says."""
     killer, clock, path = Killer(kill_before), AheadClock(later), Path(store)
     os.replace = killer.watch(os.replace)  # this process only, and it ends soon
@@ -159,7 +172,7 @@ def work(verb: str, store: str, arm: str, later: float, kill_before: int | None,
         sources=(ActivityLog(reader.client, clock, timedelta(0)),),
         sealer=open_key_ring(base, path.with_name(path.name + ".key"), os.urandom),
         targets={target.name: target for target in targets},
-        policy=partial(load_policy, None, folder=policies_folder()),
+        policy=partial(load_policy, Path(policy) if policy else None, folder=policies_folder()),
         clock=clock,
         new_id=lambda: uuid.uuid4().hex[:16],
         checkout=NoCheckout(),

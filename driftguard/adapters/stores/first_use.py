@@ -64,6 +64,11 @@ class StoreAtFirstUse(Store):
     def blobs(self, prefix: str) -> List[str]:
         return [] if self._holds_nothing() else self.open().blobs(prefix)
 
+    def forget(self, keys: Sequence[str]) -> bool:
+        for key in keys:
+            limits.check_key(key)
+        return True if self._holds_nothing() else self.open().forget(keys)
+
     def close(self) -> None:
         with self._turn:
             self._closed = True

@@ -7,6 +7,7 @@ Rules:
   a delete and a new create.
 - A file that was moved, removed or replaced while it is open is refused: what is written to it would be lost.
 - A store that a newer Drift Guard migrated while it is open takes no more writes.
+- What is forgotten is overwritten in the file and in its log, not only left out of it.
 - Open the store in the process that uses it: a connection does not survive a fork (sqlite.org/howtocorrupt.html).
 """
 
@@ -22,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from driftguard.adapters.stores import limits, schema
-from driftguard.adapters.stores.sqlite_connect import connect, create_file, identity, use_wal
+from driftguard.adapters.stores.sqlite_connect import connect, create_file, empty_log, identity, use_wal
 from driftguard.adapters.stores.sqlite_errors import damaged, store_errors
 from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
 from driftguard.flow.ports import Delete, Put, Row, Store, Write
@@ -106,6 +107,14 @@ class SqliteStore(Store):
             keys = list(itertools.takewhile(lambda key: key.startswith(prefix), (key for (key,) in found)))
             found.close()
         return keys
+
+    def forget(self, keys: Sequence[str]) -> bool:
+        for key in keys:
+            limits.check_key(key)
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM blobs WHERE key = ?", [(key,) for key in keys])
+        with self._open() as connection:
+            return empty_log(connection)
 
     def meta(self, prefix: str) -> dict[str, str]:
         """The facts about the store itself whose name starts with `prefix`, with their values."""

@@ -4,6 +4,7 @@ Rules:
 - A new store is made whole under another name and then given its name: no process sees half a store,
   and of many that make it at once one alone wins.
 - A connection never makes a file, so that a store which is gone is not taken for an empty one.
+- What is deleted is overwritten with zeros (secure_delete), so that nothing of it can be read out of the file.
 - What is committed is on the disk (write-ahead mode with synchronous=FULL), also after a loss of power.
 
 Sources: sqlite.org/wal.html, sqlite.org/pragma.html.
@@ -57,6 +58,7 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cell_size_check = ON")  # notices a damaged page before its content is used
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA secure_delete = ON")
         undo.pop_all()
         return connection
 
@@ -65,6 +67,15 @@ def use_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Switch the file to write-ahead mode, in which readers and a writer do not block each other."""
     if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
         raise StoreUnavailable(f"the store {path} cannot use write-ahead mode", "put it on a local disk")
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Bring everything into the file and cut the write-ahead log to nothing; it keeps old pages until then.
+
+    False where another process still reads from the log. Raises sqlite3.Error.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def identity(path: Path) -> tuple[int, int]:

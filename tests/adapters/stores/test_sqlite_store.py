@@ -469,3 +469,45 @@ def test_a_change_of_facts_that_fails_leaves_them(path: Path) -> None:
             store.update_meta(fail)
         assert store.meta("a") == {"a": "1"}
         put(store, "one")
+
+
+# What is forgotten
+
+
+SECRET = b"Quiet-Otter-4711"
+
+
+def on_disk(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
+
+
+@pytest.mark.parametrize("size", [1, 50_000], ids=["in a page with others", "in pages of its own"])
+def test_what_is_forgotten_stands_neither_in_the_file_nor_in_its_log(path: Path, size: int) -> None:
+    with closing(open_sqlite(path)) as store, closing(open_sqlite(path, create=False)) as other:
+        store.put_once("a", SECRET * size)
+        store.put_once("b", b"stays")
+        assert SECRET in on_disk(path)
+        assert other.read("a")
+        assert store.forget(["a"])
+        assert SECRET not in on_disk(path)
+        assert other.read("b") == b"stays"
+
+
+def test_a_row_that_is_written_anew_or_deleted_leaves_nothing_of_it(path: Path) -> None:
+    with closing(open_sqlite(path)) as store:
+        version = store.commit("job", [Put("k", "1", {"text": SECRET.decode() * 20_000}, None)])["k", "1"]
+        store.commit("job", [Put("k", "1", {"text": ""}, version)])
+        assert store.forget([])
+        assert SECRET not in on_disk(path)
+
+
+def test_while_somebody_reads_the_log_it_says_that_it_could_not_be_cut(path: Path) -> None:
+    with closing(open_sqlite(path, busy_timeout=0.1)) as store, closing(sqlite3.connect(path)) as reader:
+        store.put_once("a", SECRET)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM blobs").fetchall()
+        assert store.forget(["a"]) is False
+        assert store.read("a") is None
+        reader.execute("COMMIT")
+        assert store.forget(["a"]) is True
+        assert SECRET not in on_disk(path)
