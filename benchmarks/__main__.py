@@ -9,7 +9,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import check_memory, check_speed, replay_speed, start_up
+from benchmarks import (
+    check_memory,
+    check_speed,
+    compare_speed,
+    compare_speed_long,
+    judgement,
+    judgement_leaves,
+    mutations,
+    replay_speed,
+    start_up,
+)
 from benchmarks.row import Row, any_short, heading, shown
 
 BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
@@ -17,6 +27,11 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
     "memory": check_memory.rows,
     "replay": replay_speed.rows,
     "start": start_up.rows,
+    "compare": compare_speed.rows,
+    "long": compare_speed_long.rows,
+    "judgement": judgement.rows,
+    "leaves": judgement_leaves.rows,
+    "mutations": mutations.rows,
 }
 
 

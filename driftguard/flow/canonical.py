@@ -47,8 +47,12 @@ _DATE_TIME = re.compile(
     r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
 _IPV6 = re.compile(r"([0-9A-Fa-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)(?:/([0-9]{1,3}))?")
+_SHORTEST_DATE_TIME = 19  # characters: to the second
 _LONGEST_IPV6 = 49  # characters, with an IPv4 tail and a prefix length
 _LARGEST_WRITTEN_INTEGER = 13_000  # bits; Python refuses to write integers of more than 4,300 decimal digits
+
+_EMPTY: tuple[Json, ...] = (None, "", [], {})  # nothing else equals one of these: 0 and false are values
+_CONTAINERS = (dict, list)
 
 Form = Callable[[str], str]
 
@@ -61,7 +65,7 @@ def canonical(body: Json, type_: str) -> Json:
     form = _value(body, "", 0, forms, Place.RESOURCE, people_name_properties(body, type_))
     if isinstance(form, dict) and isinstance(form.get("name"), str):
         form["name"] = form["name"].lower()
-    return {} if _is_empty(form) else form
+    return {} if form in _EMPTY else form
 
 
 def fingerprint(canonical_body: Json) -> str:
@@ -75,7 +79,7 @@ def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], place:
     """The form of what stands under the property `name` (lower case; empty where the name says nothing)."""
     if isinstance(value, str):
         return _text(value, name, forms)
-    if isinstance(value, dict | list):
+    if isinstance(value, _CONTAINERS):
         return _container(value, name, depth, forms, place, settings)
     return _plain(value)
 
@@ -101,24 +105,26 @@ def _object(
     ids: set[str] = set()
     for key, item in value.items():
         name, is_special, is_id = _property(key)
+        if not item and item in _EMPTY and not is_id:
+            continue
         if is_special:
             if name in _ETAGS and isinstance(item, str) and _is_arms_etag(value, place):
                 continue
             if name in _LOCATIONS and not place.is_arms:
                 name = ""
         if isinstance(item, str):
-            inner = _text(item, name, forms)
-        elif isinstance(item, dict | list):
+            has_form = is_special or forms or item[:1] == "/" or ":" in item
+            inner: Json = _text(item, name, forms) if has_form else item
+        elif isinstance(item, _CONTAINERS):
             if settings and name == "properties":
                 name = "appsettings"
             inner = _container(item, name, depth + 1, forms, place.below(name), False)
         else:
             inner = _plain(item)
-        if _is_empty(inner) and not (is_id and isinstance(item, dict)):
-            continue
         if is_id:
             ids.add(key)
-        form[key] = inner
+        if inner or inner not in _EMPTY or (is_id and isinstance(item, dict)):
+            form[key] = inner
     return _with_folded_ids(form, ids) if ids else form
 
 
@@ -129,15 +135,11 @@ def _is_arms_etag(value: dict[str, Json], place: Place) -> bool:
     return any(isinstance(value.get(key), str) and value[key] for key in ("id", "name"))
 
 
-def _is_empty(form: Json) -> bool:
-    return form is None or form == "" or form == [] or form == {}
-
-
 @lru_cache(maxsize=8192)
 def _property(key: str) -> tuple[str, bool, bool]:
-    """A property's name in lower case, whether its place decides on its meaning, and whether it is a resource id."""
+    """A property's name in lower case, whether it says how its text is written, and whether it is a resource id."""
     name = key.lower()
-    return name, name in _ETAGS or name in _LOCATIONS, is_resource_id(name)
+    return name, name in _ETAGS or name in _LOCATIONS or name in _TYPES, is_resource_id(name)
 
 
 def _with_folded_ids(form: dict[str, Json], ids: set[str]) -> dict[str, Json]:
@@ -149,7 +151,7 @@ def _chosen_by_people(value: dict[str, Json], depth: int, forms: Mapping[str, Fo
     form = {}
     for key, item in value.items():
         inner = item if isinstance(item, str) else _value(item, "", depth + 1, forms, Place.PEOPLES)
-        if inner == "" or not _is_empty(inner):
+        if inner == "" or inner not in _EMPTY:
             form[key] = inner
     return form
 
@@ -186,16 +188,19 @@ def _text(text: str, name: str, forms: Mapping[str, Form]) -> str:
         return forms[name](text)
     if name in _LOCATIONS:
         return text.replace(" ", "").lower() if _REGION.fullmatch(text) else text
-    if text[:1] == "/":
+    if text.startswith("/"):
         lowered = text.lower()
         return lowered if is_resource_id(lowered) else text
     if name in _TYPES and _RESOURCE_TYPE.fullmatch(text):
         return text.lower()
-    if text[10:11] == "T" and len(text) >= 19:
+    return _with_colons(text) if ":" in text else text
+
+
+def _with_colons(text: str) -> str:
+    """Date-times and IPv6 addresses: neither is written without a colon."""
+    if text[10:11] == "T" and len(text) >= _SHORTEST_DATE_TIME:
         return _date_time(text)
-    if ":" in text and len(text) <= _LONGEST_IPV6:
-        return _ipv6(text)
-    return text
+    return _ipv6(text) if len(text) <= _LONGEST_IPV6 else text
 
 
 def _date_time(text: str) -> str:

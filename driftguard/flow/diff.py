@@ -80,11 +80,15 @@ class _Comparing:
 
     def _objects(self, path: Path, before: dict[str, Json], after: dict[str, Json]) -> None:
         for key, value in before.items():
-            self.values((*path, key), value, after.get(key, MISSING))
+            other = after.get(key, MISSING)
+            if not (type(value) is str and value == other):  # most are equal texts
+                self.values((*path, key), value, other)
         for key in after.keys() - before.keys():
             self.values((*path, key), MISSING, after[key])
 
     def _lists(self, path: Path, before: list[Json], after: list[Json]) -> None:
+        if _surely_same(before, after):
+            return
         key = identity_key(_list_name(path), before, after)
         if key is None:
             self._by_index(path, before, after)
@@ -94,9 +98,10 @@ class _Comparing:
     def _by_identity(self, path: Path, key: str, before: list[Json], after: list[Json]) -> None:
         old, new = _by(key, before), _by(key, after)
         for folded in old.keys() | new.keys():
-            item = old[folded] if folded in old else new[folded]
-            step = Element(key, str(item[key]))
-            self.values((*path, step), old.get(folded, MISSING), new.get(folded, MISSING))
+            was, now = old.get(folded, MISSING), new.get(folded, MISSING)
+            if not _surely_same(was, now):
+                item = now if was is MISSING else was
+                self.values((*path, Element(key, str(item[key]))), was, now)
 
     def _by_index(self, path: Path, before: list[Json], after: list[Json]) -> None:
         shorter = min(len(before), len(after))
@@ -145,13 +150,20 @@ class _Comparing:
         own_part = {}
         for key, item in value.items():
             below = (*path, key)
-            if self._classify(below)[0] is not kind and not _is_identity(path, key):
+            is_other = self._classify(below)[0] is not kind and not _is_identity(path, key)
+            if is_other or self._has_other_elements(kind, below, item):
                 self._one_side(below, item, emit)
                 continue
             own_item = self._of_class(kind, below, item, emit)
             if own_item != {} or exists_when_empty(key):
                 own_part[key] = own_item
         return own_part
+
+    def _has_other_elements(self, kind: ChangeClass, path: Path, value: Json) -> bool:
+        """Whether it is a list with an element of another class."""
+        if not isinstance(value, list):
+            return False
+        return any(self._classify((*path, step))[0] is not kind for step, _ in element_steps(_list_name(path), value))
 
 
 def same(before: Json, after: Json) -> bool:
@@ -163,6 +175,11 @@ def same(before: Json, after: Json) -> bool:
     if isinstance(before, list):
         return len(before) == len(after) and all(map(same, before, after))
     return bool(before == after or (before != before and after != after))
+
+
+def _surely_same(before: Json, after: Json) -> bool:
+    """Whether two values are the same, where `==` finds them equal: it is quick to see a difference, but takes 1 for true."""
+    return bool(before == after) and same(before, after)
 
 
 def exists_when_empty(step: Step) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.classify import ChangeClass, PathRules
+from driftguard.flow.condition import Conditional, When
 from driftguard.flow.diff import MISSING, Change, diff
 from driftguard.flow.patch import apply
 from driftguard.flow.path import PathPattern, PatternSet, format_path, path_order
@@ -38,7 +39,15 @@ RULES = PathRules(
     ignore=patterns("**.lun", "**.tags.x"),
     watch=patterns("**.name", "properties.*[*]", "**[*][*]"),
 )
-rule_sets = st.sampled_from([PathRules(), RULES])
+CONDITIONAL = PathRules(
+    platform=patterns("*[*].properties"),
+    ignore_when=(
+        Conditional("*[*]", "named a", When(path="*[*].name", is_=("a",))),
+        Conditional("properties.*[*].properties.x", "new", When(appears=True)),
+    ),
+    watch_when=(Conditional("*[*].properties", "with an id", When(path="*[*].id", like=("*",))),),
+)
+rule_sets = st.sampled_from([PathRules(), RULES, CONDITIONAL])
 
 
 @given(json_values, json_values, rule_sets)
@@ -235,6 +244,15 @@ def test_parts_of_another_class_of_what_appears_are_changes_of_their_own() -> No
             "subnets[name=a].properties.provisioningState": PLATFORM,
             "subnets[name=a].properties.ips[0]": PLATFORM,
         }
+
+
+def test_what_appears_with_nothing_but_elements_of_another_class_is_told_by_these_alone() -> None:
+    rules = PathRules(ignore_when=(Conditional("p.rules[*]", "made", When(path="p.rules[*].by", is_=("set",))),))
+    made = {"p": {"rules": [{"name": "a", "by": "set"}]}}
+    assert classes({}, made, rules) == {"p.rules[name=a]": "ignored"}
+    assert classes(made, {}, rules) == {"p.rules[name=a]": "ignored"}
+    both = {"p": {"rules": [{"name": "a", "by": "set"}, {"name": "b"}]}}
+    assert classes({}, both, rules) == {"p.rules[name=a]": "ignored", "p.rules[name=b]": "configuration"}
 
 
 def test_a_watched_part_of_what_azure_writes_counts_when_all_of_it_appears() -> None:
