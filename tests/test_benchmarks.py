@@ -27,7 +27,14 @@ def test_a_quick_run_measures_every_row_and_writes_nothing_into_the_project() ->
         [sys.executable, "-m", "benchmarks", "--quick"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    for what in ("check of 40", "memory of a check", "replay of recorded traffic", "start of driftguard", "demo"):
+    for what in (
+        "check of 40",
+        "memory of a check",
+        "form, diff against deepdiff",
+        "replay of recorded traffic",
+        "start of driftguard",
+        "demo",
+    ):
         assert what in ran.stdout
     assert set(files()) == before
 

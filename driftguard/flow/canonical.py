@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from driftguard.flow.identity import identity_key, identity_of
+from driftguard.flow.identity import best_identities
 from driftguard.flow.path import MAX_DEPTH, TooDeep
 from driftguard.flow.place import USER_NAMED, Place, is_resource_id, people_name_properties
 from driftguard.flow.reading import Json
@@ -54,7 +54,11 @@ _LARGEST_WRITTEN_INTEGER = 13_000  # bits; Python refuses to write integers of m
 _EMPTY: tuple[Json, ...] = (None, "", [], {})  # nothing else equals one of these: 0 and false are values
 _CONTAINERS = (dict, list)
 
+# Not ensure_ascii: it would write two lone surrogates and the character that they encode alike.
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
 Form = Callable[[str], str]
+Forms = Mapping[str, Form]  # by property name in lower case
 
 _INSIDE, _PEOPLES = Place.INSIDE, Place.PEOPLES  # looked up for every object
 
@@ -62,63 +66,58 @@ _INSIDE, _PEOPLES = Place.INSIDE, Place.PEOPLES  # looked up for every object
 def canonical(body: Json, type_: str) -> Json:
     """The canonical form of a body of the resource type. The body is not changed. Raises TooDeep."""
     forms = _FORMS_OF_TYPE.get(type_.lower(), {})
-    form = _value(body, "", 0, forms, Place.RESOURCE, people_name_properties(body, type_))
-    if isinstance(form, dict) and isinstance(form.get("name"), str):
-        form["name"] = form["name"].lower()
+    form: Json
+    if isinstance(body, dict):
+        form = _object(body, "", 0, forms, Place.RESOURCE, people_name_properties(body, type_))
+        if isinstance(form.get("name"), str):
+            form["name"] = form["name"].lower()
+    else:
+        form = _value(body, "", 0, forms, Place.RESOURCE)
     return {} if form in _EMPTY else form
 
 
 def fingerprint(canonical_body: Json) -> str:
     """The digest of a canonical body: `c2:` and 64 hex digits of SHA-256 over its sorted JSON."""
-    # Not ensure_ascii: it would write two lone surrogates and the character that they encode alike.
-    text = json.dumps(canonical_body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return PREFIX + hashlib.sha256(_as_json(canonical_body).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _value(value: Json, name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool = False) -> Json:
+def _value(value: Json, name: str, depth: int, forms: Forms, place: Place) -> Json:
     """The form of what stands under the property `name` (lower case; empty where the name says nothing)."""
     if isinstance(value, str):
         return _text(value, name, forms)
-    if isinstance(value, _CONTAINERS):
-        return _container(value, name, depth, forms, place, settings)
-    return _plain(value)
+    if isinstance(value, dict):
+        return _object(value, name, depth, forms, place)
+    return _list(value, name, depth, forms, place) if isinstance(value, list) else _plain(value)
 
 
-def _container(
-    value: dict[str, Json] | list[Json], name: str, depth: int, forms: Mapping[str, Form], place: Place, settings: bool
-) -> Json:
+def _object(
+    value: dict[str, Json], name: str, depth: int, forms: Forms, place: Place, settings: bool = False
+) -> dict[str, Json]:
     if depth > MAX_DEPTH:
         raise TooDeep
-    if isinstance(value, list):
-        return _list(value, name, depth, forms, place)
     if name in USER_NAMED:
         return _chosen_by_people(value, depth, forms)
     if place is _INSIDE:
         place = place.holding(value)
-    return _object(value, depth, forms, place, settings)
-
-
-def _object(
-    value: dict[str, Json], depth: int, forms: Mapping[str, Form], place: Place, settings: bool
-) -> dict[str, Json]:
     form: dict[str, Json] = {}
     ids: set[str] = set()
     for key, item in value.items():
         name, is_special, is_id = _property(key)
-        if not item and item in _EMPTY and not is_id:
-            continue
         if is_special:
             if name in _ETAGS and isinstance(item, str) and _is_arms_etag(value, place):
                 continue
             if name in _LOCATIONS and not place.is_arms:
                 name = ""
+        inner: Json
         if isinstance(item, str):
-            has_form = is_special or forms or item[:1] == "/" or ":" in item
-            inner: Json = _text(item, name, forms) if has_form else item
+            has_form = is_special or forms or "/" in item or ":" in item
+            inner = _text(item, name, forms) if has_form else item
+        elif not item and item in _EMPTY and not is_id:
+            continue
         elif isinstance(item, _CONTAINERS):
             if settings and name == "properties":
                 name = "appsettings"
-            inner = _container(item, name, depth + 1, forms, place.below(name), False)
+            inner = _value(item, name, depth + 1, forms, place.below(name))
         else:
             inner = _plain(item)
         if is_id:
@@ -132,7 +131,8 @@ def _is_arms_etag(value: dict[str, Json], place: Place) -> bool:
     """Whether a text under an ETag's name in this object is an ETag: list elements that are resources have an identity."""
     if place is not Place.ELEMENT:
         return place.is_arms
-    return any(isinstance(value.get(key), str) and value[key] for key in ("id", "name"))
+    id_, name = value.get("id"), value.get("name")
+    return (isinstance(id_, str) and id_ != "") or (isinstance(name, str) and name != "")
 
 
 @lru_cache(maxsize=8192)
@@ -147,7 +147,7 @@ def _with_folded_ids(form: dict[str, Json], ids: set[str]) -> dict[str, Json]:
     return folded if len(folded) == len(form) else form  # names that differ in letter case only stay apart
 
 
-def _chosen_by_people(value: dict[str, Json], depth: int, forms: Mapping[str, Form]) -> dict[str, Json]:
+def _chosen_by_people(value: dict[str, Json], depth: int, forms: Forms) -> dict[str, Json]:
     form = {}
     for key, item in value.items():
         inner = item if isinstance(item, str) else _value(item, "", depth + 1, forms, Place.PEOPLES)
@@ -156,12 +156,17 @@ def _chosen_by_people(value: dict[str, Json], depth: int, forms: Mapping[str, Fo
     return form
 
 
-def _list(items: list[Json], name: str, depth: int, forms: Mapping[str, Form], place: Place) -> list[Json]:
-    form = []
+def _list(items: list[Json], name: str, depth: int, forms: Forms, place: Place) -> list[Json]:
+    if depth > MAX_DEPTH:
+        raise TooDeep
+    form: list[Json] = []
     of_elements = place.element()
     for item in items:
-        inner = _value(item, "" if isinstance(item, dict) else name, depth + 1, forms, of_elements)
-        form.append(None if inner == [] or inner == {} else inner)
+        if isinstance(item, dict):
+            form.append(_object(item, "", depth + 1, forms, of_elements) or None)
+        else:
+            inner = _value(item, name, depth + 1, forms, of_elements)
+            form.append(None if inner == [] else inner)
     return in_order(form, name)
 
 
@@ -169,21 +174,22 @@ def in_order(items: list[Json], name: str) -> list[Json]:
     """The elements in the order of their identity, or as they are without one; `name` is the list's property."""
     if len(items) < 2 or not isinstance(items[0], dict):
         return items
-    key = identity_key(name, items)
-    return items if key is None else sorted(items, key=lambda item: (identity_of(item, key) or "").lower())
+    known = best_identities(name, items)
+    if known is None or known == (ordered := sorted(known)):  # most lists are in order
+        return items
+    by_identity = dict(zip(known, items, strict=True))
+    return [by_identity[one] for one in ordered]
 
 
 def _plain(value: bool | int | float | None) -> Json:
-    return value if value is None or isinstance(value, bool) else _number(value)
-
-
-def _number(value: int | float) -> Json:
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
-    return f"integer {value:#x}" if value.bit_length() > _LARGEST_WRITTEN_INTEGER else value
+    if isinstance(value, int) and value.bit_length() > _LARGEST_WRITTEN_INTEGER:
+        return f"integer {value:#x}"
+    return value
 
 
-def _text(text: str, name: str, forms: Mapping[str, Form]) -> str:
+def _text(text: str, name: str, forms: Forms) -> str:
     if forms and name in forms:
         return forms[name](text)
     if name in _LOCATIONS:
@@ -191,9 +197,14 @@ def _text(text: str, name: str, forms: Mapping[str, Form]) -> str:
     if text.startswith("/"):
         lowered = text.lower()
         return lowered if is_resource_id(lowered) else text
-    if name in _TYPES and _RESOURCE_TYPE.fullmatch(text):
+    if name in _TYPES and _is_resource_type(text):
         return text.lower()
     return _with_colons(text) if ":" in text else text
+
+
+@lru_cache(maxsize=1024)
+def _is_resource_type(text: str) -> bool:
+    return _RESOURCE_TYPE.fullmatch(text) is not None
 
 
 def _with_colons(text: str) -> str:

@@ -57,7 +57,9 @@ def compare(
     moved = etag_moved(before_etags, after_etags)
     new = canonical(after, type_)
     new_fingerprint = fingerprint(new)
-    in_flight = first_non_terminal(after) or first_non_terminal(before)
+    in_flight = first_non_terminal(after)
+    if in_flight is None and before != after:  # what is equal has the same states
+        in_flight = first_non_terminal(before)
     changes: tuple[Change, ...] = ()
     if in_flight is None and before_fingerprint != new_fingerprint:
         changes = diff(canonical(before, type_), new, rules)

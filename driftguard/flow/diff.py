@@ -48,6 +48,8 @@ class Change:
 
 def diff(before: Json, after: Json, rules: PathRules | None = None) -> tuple[Change, ...]:
     """The differences of two canonical bodies, sorted by path; by default only ARM's own names are known as platform."""
+    if _surely_same(before, after):
+        return ()
     comparing = _Comparing(rules or PathRules(), Standing(before, after))
     comparing.values((), before, after)
     return tuple(sorted(comparing.changes, key=lambda change: path_order(change.path)))
@@ -168,18 +170,38 @@ class _Comparing:
 
 def same(before: Json, after: Json) -> bool:
     """Whether two canonical values are the same JSON: 1 and true differ, NaN equals NaN."""
-    if type(before) is not type(after):
-        return False
-    if isinstance(before, dict):
-        return before.keys() == after.keys() and all(same(value, after[key]) for key, value in before.items())
-    if isinstance(before, list):
-        return len(before) == len(after) and all(map(same, before, after))
-    return bool(before == after or (before != before and after != after))
+    return _surely_same(before, after) or _same_throughout(before, after)
 
 
 def _surely_same(before: Json, after: Json) -> bool:
-    """Whether two values are the same, where `==` finds them equal: it is quick to see a difference, but takes 1 for true."""
-    return bool(before == after) and same(before, after)
+    """Whether two values are the same JSON, where nothing in them is NaN: quick, whether they are or not."""
+    return bool(before == after) and _same_types(before, after)
+
+
+def _same_types(before: Json, after: Json) -> bool:
+    """Whether two values that `==` finds equal are the same: it takes 1 for true and for 1.0, and nothing else for another."""
+    kind = type(before)
+    if kind is not type(after):
+        return False
+    if kind is list:
+        return all(map(_same_types, before, after))
+    if kind is dict:
+        for key, value in before.items():
+            if type(value) is not str and not _same_types(value, after[key]):
+                return False
+    return True
+
+
+def _same_throughout(before: Json, after: Json) -> bool:
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(
+            _same_throughout(value, after[key]) for key, value in before.items()
+        )
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_same_throughout, before, after))
+    return bool(before == after or (before != before and after != after))
 
 
 def exists_when_empty(step: Step) -> bool:

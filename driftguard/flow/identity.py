@@ -40,34 +40,47 @@ def identity_of(element: dict[str, Any], key: str) -> str | None:
     return str(value) if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-def has_identity(items: list[Any], key: str) -> bool:
-    """Whether `key` tells all elements of the list apart."""
-    seen = set()
+def identities(items: list[Any], key: str) -> list[str] | None:
+    """The identities under `key` in lower case, one for each element, or None where it does not tell them all apart."""
+    found: list[str] = []
     for item in items:
         value = identity_of(item, key) if type(item) is dict else None
         if value is None:
-            return False
-        seen.add(value.lower())
-    return len(seen) == len(items)
+            return None
+        found.append(value.lower())
+    return found if len(set(found)) == len(found) else None
+
+
+def has_identity(items: list[Any], key: str) -> bool:
+    """Whether `key` tells all elements of the list apart."""
+    return identities(items, key) is not None
+
+
+def best_identities(name: str, items: list[Any]) -> list[str] | None:
+    """The `identities` under the best of `identity_keys` for one list, or None where there is none."""
+    if not items or type(items[0]) is not dict or _is_ordered(name, items):
+        return None
+    for key in IDENTITY_PROPERTIES:
+        if key in items[0] and (found := identities(items, key)) is not None:
+            return found
+    return None
 
 
 def identity_keys(name: str, *lists: list[Any]) -> Iterator[str]:
     """The identity properties, best first, that tell the elements of each list apart; `name` is the lists' property."""
     firsts = [items[0] for items in lists if items]
-    if any(type(first) is not dict for first in firsts):
-        return
-    mark = _ORDERED_LISTS.get(name.lower())
-    if mark is not None and _is_ordered(mark, *lists):
+    if any(type(first) is not dict for first in firsts) or _is_ordered(name, *lists):
         return
     for key in IDENTITY_PROPERTIES:
         if all(key in first for first in firsts) and all(has_identity(items, key) for items in lists):
             yield key
 
 
-def _is_ordered(mark: str, *lists: list[Any]) -> bool:
-    return mark == "" or any(
-        key.lower() == mark for items in lists for item in items if type(item) is dict for key in item
-    )
+def _is_ordered(name: str, *lists: list[Any]) -> bool:
+    mark = _ORDERED_LISTS.get(name.lower())
+    if not mark:
+        return mark is not None
+    return any(key.lower() == mark for items in lists for item in items if type(item) is dict for key in item)
 
 
 def identity_key(name: str, *lists: list[Any]) -> str | None:

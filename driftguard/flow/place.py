@@ -38,23 +38,27 @@ class Place(Enum):
 
     def below(self, name: str) -> Place:
         """The place of an object under the property `name` (lower case) of one that stands here."""
-        if self is Place.PEOPLES or name in FREE_FORM:
-            return Place.PEOPLES
-        return Place.PROPERTIES if name == "properties" and self in (Place.RESOURCE, Place.ELEMENT) else Place.INSIDE
+        if self is _PEOPLES or name in FREE_FORM:
+            return _PEOPLES
+        return _PROPERTIES if name == "properties" and self in (_RESOURCE, _ELEMENT) else _INSIDE
 
     def element(self) -> Place:
         """The place of an element of a list whose own place this is."""
-        return Place.PEOPLES if self is Place.PEOPLES else Place.ELEMENT
+        return _PEOPLES if self is _PEOPLES else _ELEMENT
 
     def holding(self, value: dict[str, Json]) -> Place:
         """The place, told by what stands there: an object with a resource id is a resource."""
-        id_ = value.get("id") if self is Place.INSIDE else None
-        return Place.RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
+        id_ = value.get("id") if self is _INSIDE else None
+        return _RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
 
     @property
     def is_arms(self) -> bool:
         """Whether ARM's own names mean here what ARM says."""
-        return self is not Place.INSIDE and self is not Place.PEOPLES
+        return self is not _INSIDE and self is not _PEOPLES
+
+
+# What the methods above look up for every object: a member of an Enum is slow to find by its name.
+_RESOURCE, _PROPERTIES, _ELEMENT, _INSIDE, _PEOPLES = Place
 
 
 def is_resource_id(lowered: str) -> bool:

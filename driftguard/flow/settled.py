@@ -30,6 +30,7 @@ RUNNING = frozenset(
     }
 )
 _STATES = frozenset({"provisioningstate", "registrationstate"})
+_CONTAINERS = (dict, list)
 _GERUND = re.compile(r"(?:ing|ING)(?![a-z])")
 
 
@@ -40,7 +41,7 @@ def is_terminal(state: str) -> bool:
 
 def first_non_terminal(body: Json) -> Path | None:
     """The path of the first state of `_STATES` that is not final, or None. Raises TooDeep."""
-    return _first(body, "", 0) if isinstance(body, dict | list) else None
+    return _first(body, "", 0) if isinstance(body, _CONTAINERS) else None
 
 
 def _first(value: Json, name: str, depth: int) -> Path | None:
@@ -49,7 +50,7 @@ def _first(value: Json, name: str, depth: int) -> Path | None:
     if isinstance(value, dict):
         return _first_in_object(value, depth)
     for index, item in enumerate(value):
-        if isinstance(item, dict | list) and (below := _first(item, name, depth + 1)) is not None:
+        if isinstance(item, _CONTAINERS) and (below := _first(item, name, depth + 1)) is not None:
             steps = [step for step, _ in element_steps(name, value)]
             return (steps[index], *below)
     return None
@@ -60,7 +61,7 @@ def _first_in_object(value: dict[str, Json], depth: int) -> Path | None:
         if isinstance(item, str):
             if key.lower() in _STATES and not is_terminal(item):
                 return (key,)
-        elif isinstance(item, dict | list) and key.lower() not in FREE_FORM:
+        elif isinstance(item, _CONTAINERS) and key.lower() not in FREE_FORM:
             below = _first(item, key, depth + 1)
             if below is not None:
                 return (key, *below)
