@@ -197,7 +197,7 @@ WRITTEN_BY_AZURE = [
     ("Microsoft.Network/networkSecurityGroups", "properties.networkInterfaces"),
     ("Microsoft.Network/networkInterfaces", "properties.virtualMachine.id"),
     ("Microsoft.Network/publicIPAddresses", "properties.ipConfiguration"),
-    ("Microsoft.Compute/disks", "properties.diskState"),
+    ("Microsoft.Compute/disks", "managedBy"),
     ("Microsoft.Web/serverfarms", "properties.numberOfSites"),
     ("Microsoft.Sql/servers/databases", "properties.earliestRestoreDate"),
 ]
