@@ -11,7 +11,8 @@ Rules (CANONICAL_VERSION counts them: a change of any of them makes a new versio
 - Date-times of one instant are the same: UTC, no trailing zeros; one without a zone is UTC.
 - Numbers are compared by value: 1 = 1.0, -0.0 = 0; integers of any size stay exact.
 - Lists whose elements have an identity are in the order of it; other lists keep their order.
-- Names that people choose (tags, labels, settings) and their texts stay as they are: there an empty text is a value.
+- Names that people choose (tags, labels, settings) and their texts stay as they are. An empty text is a value there, and in
+  documents of people's own (parameters, definitions): it is not the default that a missing one means.
 - Letter case means something everywhere else.
 
 The form works on any JSON and is its own canonical form. Sources of the forms: recorded ARM traffic; github
@@ -33,7 +34,7 @@ from driftguard.flow.path import MAX_DEPTH, TooDeep
 from driftguard.flow.place import USER_NAMED, Place, is_resource_id, people_name_properties
 from driftguard.flow.reading import Json
 
-CANONICAL_VERSION = 2
+CANONICAL_VERSION = 3
 PREFIX = f"c{CANONICAL_VERSION}:"
 
 _ETAGS = frozenset({"etag", "@odata.etag", "odata.etag", "_etag"})
@@ -77,7 +78,7 @@ def canonical(body: Json, type_: str) -> Json:
 
 
 def fingerprint(canonical_body: Json) -> str:
-    """The digest of a canonical body: `c2:` and 64 hex digits of SHA-256 over its sorted JSON."""
+    """The digest of a canonical body: `c3:` and 64 hex digits of SHA-256 over its sorted JSON."""
     return PREFIX + hashlib.sha256(_as_json(canonical_body).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -113,7 +114,7 @@ def _object(
             has_form = is_special or forms or "/" in item or ":" in item
             inner = _text(item, name, forms) if has_form else item
         elif not item and item in _EMPTY and not is_id:
-            continue
+            continue  # the empty text went to the case above
         elif isinstance(item, _CONTAINERS):
             if settings and name == "properties":
                 name = "appsettings"
@@ -122,7 +123,7 @@ def _object(
             inner = _plain(item)
         if is_id:
             ids.add(key)
-        if inner or inner not in _EMPTY or (is_id and isinstance(item, dict)):
+        if inner or inner not in _EMPTY or (is_id and isinstance(item, dict)) or (inner == "" and place is _PEOPLES):
             form[key] = inner
     return _with_folded_ids(form, ids) if ids else form
 
@@ -196,7 +197,7 @@ def _text(text: str, name: str, forms: Forms) -> str:
         return text.replace(" ", "").lower() if _REGION.fullmatch(text) else text
     if text.startswith("/"):
         lowered = text.lower()
-        return lowered if is_resource_id(lowered) else text
+        return lowered if is_resource_id(lowered, name) else text
     if name in _TYPES and _is_resource_type(text):
         return text.lower()
     return _with_colons(text) if ":" in text else text

@@ -125,6 +125,14 @@ class _Comparing:
     def _classify(self, path: Path) -> tuple[ChangeClass, str | None]:
         return self._rules.classify(path, self._standing)
 
+    def _classify_with_identity(self, path: Path) -> tuple[ChangeClass, str | None]:
+        """The class of what stands on one side only: an element whose identity somebody watches counts."""
+        kind, rule = self._classify(path)
+        if kind is ChangeClass.PLATFORM and isinstance(path[-1], Element):
+            identity = self._classify((*path, path[-1].key))
+            return identity if identity[0] is ChangeClass.CONFIGURATION else (kind, rule)
+        return kind, rule
+
     def _appeared(self, path: Path, value: Json, kind: ChangeClass, rule: str | None) -> None:
         self.changes.append(Change(path, MISSING, value, kind, rule))
 
@@ -137,7 +145,7 @@ class _Comparing:
             for step, item in element_steps(_list_name(path), value):
                 self._one_side((*path, step), item, emit)
             return
-        kind, rule = self._classify(path)
+        kind, rule = self._classify_with_identity(path)
         own_part = self._of_class(kind, path, value, emit)
         if own_part != {} or exists_when_empty(path[-1]):
             emit(path, own_part, kind, rule)

@@ -20,6 +20,7 @@ IDENTITY_PROPERTIES = ("name", "id", "key", "lun", "locationName", "objectId", "
 # Lists that are documented as processed in the order given, and the property that marks their elements (empty: the name
 # is enough). All in lower case.
 _ORDERED_LISTS: Mapping[str, str] = {
+    "rulesets": "",  # routes of Front Door
     "pathrules": "",  # URL path maps of Application Gateway
     "initcontainers": "",  # container groups, Container Apps
     "customize": "",  # Microsoft.VirtualMachineImages/imageTemplates: how the image is made, step by step
@@ -100,14 +101,17 @@ class Standing:
 
     def __init__(self, *bodies: Any) -> None:
         self._bodies = bodies
-        self._elements: dict[tuple[int, str], dict[str, Any]] = {}
+        self._elements: dict[tuple[int, str], dict[str, list[Any]]] = {}
+        self._names: dict[
+            int, dict[str, str]
+        ] = {}  # of objects, by their id: the names as written by those in lower case
 
     def __call__(self, path: Path) -> list[Any]:
         """What stands there, once for each body that has the path."""
         return self._found(list(self._bodies), path)
 
     def in_body(self, number: int, path: Path) -> list[Any]:
-        """What stands there in the body of this number, counted from 0: one value, or none."""
+        """What stands there in the body of this number, counted from 0: one value, none, or all that the path may mean."""
         return self._found(list(self._bodies[number : number + 1]), path)
 
     def along(self, path: Path) -> Iterator[list[Any]]:
@@ -127,27 +131,29 @@ class Standing:
 
     def _inner(self, value: Any, step: Step) -> list[Any]:
         if isinstance(step, str):
-            return _member(value, step) if isinstance(value, dict) else []
+            return self._member(value, step) if isinstance(value, dict) else []
         if not isinstance(value, list):
             return []
         if isinstance(step, int):
             return [value[step]] if step < len(value) else []
-        elements = self._by_identity(value, step.key)
-        return [elements[step.value.lower()]] if step.value.lower() in elements else []
+        return self._by_identity(value, step.key).get(step.value.lower(), [])
 
-    def _by_identity(self, items: list[Any], key: str) -> dict[str, Any]:
+    def _by_identity(self, items: list[Any], key: str) -> dict[str, list[Any]]:
+        """The elements by their identity: several where it does not tell them apart."""
         known = (id(items), key)  # the bodies are held, so no other list can take the place of one
         if known not in self._elements:
-            self._elements[known] = {
-                value.lower(): item
-                for item in items
-                if type(item) is dict and (value := identity_of(item, key)) is not None
-            }
+            elements: dict[str, list[Any]] = {}
+            for item in items:
+                if type(item) is dict and (value := identity_of(item, key)) is not None:
+                    elements.setdefault(value.lower(), []).append(item)
+            self._elements[known] = elements
         return self._elements[known]
 
-
-def _member(value: dict[str, Any], name: str) -> list[Any]:
-    if name in value:
-        return [value[name]]
-    lowered = name.lower()
-    return [item for key, item in value.items() if key.lower() == lowered][:1]
+    def _member(self, value: dict[str, Any], name: str) -> list[Any]:
+        """What stands under a name, else under the first that differs from it in letter case only."""
+        if name in value:
+            return [value[name]]
+        if id(value) not in self._names:
+            self._names[id(value)] = {key.lower(): key for key in reversed(value)}
+        key = self._names[id(value)].get(name.lower())
+        return [] if key is None else [value[key]]

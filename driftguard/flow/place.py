@@ -11,6 +11,7 @@ Source: github Azure/azure-resource-manager-rpc, common-api-contracts.md (the en
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 
 from driftguard.flow.reading import Json
@@ -24,6 +25,12 @@ FREE_FORM = USER_NAMED | {
     *("definition", "template", "maintemplate", "policyrule", "typeproperties", "parameters", "defaultparametervalues"),
     *("inputs", "outputs", "headers", "body", "settings", "protectedsettings", "customproperties"),
 }
+# A path of an application can begin with these words too: what makes it an id is a GUID, a group or a namespace behind them.
+_ID_STARTS = ("/subscriptions/", "/providers/")
+_ID = re.compile(
+    r"/subscriptions/(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^/]+/(?:resourcegroups|providers|locations)/[^/]+)(?:/|\Z)"
+    r"|/providers/[a-z0-9]+(?:\.[a-z0-9]+)+(?:/|\Z)"
+)
 _WEB_SETTINGS = frozenset({"appsettings", "connectionstrings", "metadata", "functionappsettings"})
 
 
@@ -49,7 +56,7 @@ class Place(Enum):
     def holding(self, value: dict[str, Json]) -> Place:
         """The place, told by what stands there: an object with a resource id is a resource."""
         id_ = value.get("id") if self is _INSIDE else None
-        return _RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower()) else self
+        return _RESOURCE if isinstance(id_, str) and is_resource_id(id_.lower(), "id") else self
 
     @property
     def is_arms(self) -> bool:
@@ -61,9 +68,9 @@ class Place(Enum):
 _RESOURCE, _PROPERTIES, _ELEMENT, _INSIDE, _PEOPLES = Place
 
 
-def is_resource_id(lowered: str) -> bool:
-    """Whether a text in lower case has the form of a resource id."""
-    return lowered.startswith(("/subscriptions/", "/providers/"))
+def is_resource_id(lowered: str, name: str = "") -> bool:
+    """Whether a text in lower case, under a property of this name in lower case, has the form of a resource id."""
+    return lowered.startswith(_ID_STARTS) and (name.endswith(("id", "ids")) or _ID.match(lowered) is not None)
 
 
 def people_name_properties(body: Json, type_: str = "") -> bool:

@@ -2,12 +2,14 @@
 
 Rules:
 - No doubled key (two readers could see two states), no NaN, no Infinity, no number that becomes one.
+- Large whole numbers written with a fraction or an exponent are read exactly.
 - What is refused is said without a part of what was read, which may hold secrets.
 """
 
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any, NoReturn
 
 
@@ -52,8 +54,16 @@ def _refuse_constant(_: str) -> NoReturn:
     raise _Refused("a number that JSON does not know")
 
 
-def _finite(text: str) -> float:
+_EXACT = 2.0**53  # from here on neighbouring whole numbers are one and the same float
+
+
+def _finite(text: str) -> float | int:
     value = float(text)
+    if abs(value) < _EXACT:
+        return value
     if value in (float("inf"), float("-inf")):
         raise _Refused("a number that is too large")
-    return value
+    exact = Decimal(text)
+    if exact != int(exact):
+        raise _Refused("a number with more digits than can be compared")
+    return int(exact)

@@ -193,4 +193,20 @@ def test_an_empty_body_is_an_empty_object_whatever_it_was() -> None:
 
 
 def test_a_fingerprint_names_its_version() -> None:
-    assert fingerprint({}) == "c2:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert fingerprint({}) == "c3:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+@pytest.mark.parametrize("path", ["/subscriptions/Health", "/subscriptions/Active/list", "/providers/Items"])
+def test_a_path_of_an_application_is_no_resource_id(path: str) -> None:
+    assert canonical({"properties": {"path": path}}, "")["properties"]["path"] == path
+
+
+def test_an_empty_parameter_is_a_value_and_a_missing_one_is_none() -> None:
+    with_it, without = ({"properties": {"parameters": {"tag": value}}} for value in ({"value": "", "x": 1}, {"x": 1}))
+    assert fingerprint(canonical(with_it, "")) != fingerprint(canonical(without, ""))
+
+
+def test_the_order_of_rule_sets_on_a_route_counts() -> None:
+    sets = [{"id": f"{ID}/a"}, {"id": f"{ID}/b"}]
+    route, swapped = ({"properties": {"ruleSets": order}} for order in (sets, sets[::-1]))
+    assert fingerprint(canonical(route, "")) != fingerprint(canonical(swapped, ""))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from driftguard.flow.canonical import canonical
 from driftguard.flow.condition import Conditional, When
 from driftguard.flow.identity import Standing
 from driftguard.flow.path import parse_path
@@ -165,3 +166,46 @@ def test_nothing_stands_at_a_path_that_must_be_absent() -> None:
     assert watches("certs[*].data", when, "certs[name=a].data", own, own)
     assert watches("certs[*].data", when, "certs[name=a].data", own, vault)
     assert not watches("certs[*].data", when, "certs[name=a].data", vault, vault)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("location", "West Europe", "West Europe"),
+        ("t", "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.000Z"),
+        ("n", 3.0, "3.0"),
+        ("n", 3, "3"),
+        ("weight", 1.5, "1.5"),
+        ("ip", "2001:DB8:0::1", "2001:DB8:0::1"),
+    ],
+)
+def test_what_is_named_is_found_in_the_form_in_which_bodies_are_compared(name: str, value: Any, word: str) -> None:
+    body = canonical({name: value, "x": 1}, "")
+    assert ignores("x", When(path=name, is_=(word,)), "x", body, body)
+
+
+def test_a_secret_never_makes_a_rule_ignore_and_always_may_make_it_watch() -> None:
+    body = {"password": "secret:k1:" + "0" * 32, "x": 1}
+    for when in (When(path="password", like=("*",)), When(path="password", is_=("a",))):
+        assert not ignores("x", when, "x", body, body)
+        assert watches("x", when, "x", body, body)
+
+
+def test_where_several_elements_have_the_name_all_must_fulfil_what_ignores_and_one_what_watches() -> None:
+    body = {"rules": [{"name": "x", "access": "Deny"}, {"name": "X", "access": "Allow"}], "a": 1}
+    when = When(path="rules[name=x].access", is_=("Allow",))
+    assert not ignores("a", when, "a", body, body)
+    assert watches("a", when, "a", body, body)
+
+
+def test_an_element_without_identity_that_is_shifted_may_have_come_for_what_watches_only() -> None:
+    when = When(comes_or_goes=True)
+    before, after = {"list": [{"x": 1}, {"x": 2}]}, {"list": [{"x": 0}, {"x": 1}, {"x": 2}]}
+    assert watches("list[*]", when, "list[0]", before, after)
+    assert not ignores("list[*]", when, "list[0]", before, after)
+
+
+def test_a_watched_element_is_found_by_its_property_where_names_are_doubled() -> None:
+    before = {"list": [{"name": "a", "x": 1}, {"name": "b"}, {"name": "b"}]}
+    after = {"list": [{"name": "b"}, {"name": "b"}]}
+    assert watches("list[name=a]", When(comes_or_goes=True), "list[0]", before, after)

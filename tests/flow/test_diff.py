@@ -290,3 +290,17 @@ def test_a_long_list_is_compared_in_one_pass() -> None:
 def test_all_elements_of_a_list_in_a_list_can_be_others() -> None:
     old, new = ({"a": [[{"name": name}]]} for name in ("x", "y"))
     assert apply(old, diff(old, new)) == new
+
+
+def test_an_element_whose_identity_is_watched_counts_when_it_comes_or_goes() -> None:
+    rules = PathRules(platform=patterns("logs"), watch=patterns("logs[*].id"))
+    for before, after in (({}, {"logs": [{"id": "a", "x": 1}]}), ({"logs": [{"id": "a"}]}, {"logs": [{"id": "b"}]})):
+        assert set(classes(before, after, rules).values()) >= {"configuration"}
+        assert set(classes(after, before, rules).values()) >= {"configuration"}
+
+
+def test_many_new_names_are_looked_for_in_one_pass() -> None:
+    """A condition asks for names that one body lacks: each object is looked through once for that, not once a name."""
+    rules = PathRules(ignore_when=(Conditional("tags.*", "r", When(comes_or_goes=True)),))
+    before, after = ({"tags": {f"{side}{i}": "x" for i in range(20_000)}} for side in "ab")
+    assert set(classes(before, after, rules).values()) == {"ignored"}
