@@ -213,11 +213,15 @@ def reseal_snapshot(snapshot: Snapshot, sealer: Sealer, redact: PatternSet) -> S
 
     Raises SecretKeyMissing, and TooDeep.
     """
-    kind = snapshot.ref.type
-    body = reseal(snapshot.body, sealer, redact, key_id=snapshot.key_id or None, type_=kind)
-    if body == snapshot.body:
+    key_id = snapshot.key_id or None
+    return with_sealed_body(snapshot, reseal(snapshot.body, sealer, redact, key_id=key_id, type_=snapshot.ref.type))
+
+
+def with_sealed_body(snapshot: Snapshot, body: Json) -> Snapshot:
+    """The snapshot with the same body in which more is a mark; the same object where nothing is. Raises TooDeep."""
+    if body == snapshot.body or not isinstance(body, dict):
         return snapshot
-    return replace(snapshot, body=body, fingerprint=fingerprint(canonical(body, kind)))
+    return replace(snapshot, body=body, fingerprint=fingerprint(canonical(body, snapshot.ref.type)))
 
 
 class Fate(StrEnum):

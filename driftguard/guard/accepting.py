@@ -7,6 +7,7 @@ Rules:
 - The halt under which the run was cleared ends here: resolved where everything became as decided, else superseded by a new
   halt for what did not. It waits where a resource that it is about is pending or could not be read.
 - A kept change that survived becomes part of the baseline, whether or not the run named its resource: that was decided.
+- Whether a change is in place is asked in marks where either side has them (in_place.py); what cannot be told is held.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from driftguard.flow.moment import to_text
 from driftguard.flow.patch import apply
 from driftguard.flow.path import Path
 from driftguard.flow.policy import Policy
-from driftguard.flow.presence import holds_all, holds_any
 from driftguard.flow.reading import Json
 from driftguard.flow.record import Baseline, Entry, Fate, Provenance, Snapshot, Traces, fate_of
 from driftguard.flow.review import UNREAD
+from driftguard.flow.secrets import align
 from driftguard.guard import halt_file, halting
 from driftguard.guard.blobs import load_baseline, put_named, put_pack
 from driftguard.guard.context import Guard
+from driftguard.guard.in_place import Held
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow
 from driftguard.guard.work import Work, sealed_under
@@ -95,10 +97,11 @@ def judge_fate(
     still_unread = of_halt is not None and of_halt.kind in UNREAD and found.kind in UNREAD
     # It could not be read when the run was cleared: whether it was changed before that, nobody has seen or decided on.
     unseen = of_halt is not None and of_halt.kind in UNREAD and bool(found.configuration) and not proven
-    body = _present_body(seen, observer)
-    overwritten_badly = of_halt is not None and decision is Decision.OVERWRITE and _still_there(of_halt, found, body)
-    reverted = of_halt is not None and decision is Decision.KEEP and _is_reverted(of_halt, found, body)
-    survived = of_halt is not None and decision is Decision.KEEP and _is_exactly(of_halt, found)
+    manual = Held(of_halt, held.live.get(of_halt.ref.key), observer.sealer) if of_halt and held else None
+    live = _present(seen, observer)
+    overwritten_badly = manual is not None and decision is Decision.OVERWRITE and _still_there(manual, found, live)
+    reverted = manual is not None and decision is Decision.KEEP and _is_reverted(manual, found, live)
+    survived = manual is not None and decision is Decision.KEEP and manual.is_exactly(found)
     kept_gone = of_halt is not None and decision is Decision.KEEP and of_halt.kind is FindingKind.GONE
     traces = Traces(
         found=found.kind in _GOOD,
@@ -130,11 +133,10 @@ def judge_fate(
 _WRITTEN_MEANWHILE = "somebody else wrote it between clearance and record; nothing differs from what is recorded now"
 
 
-def _present_body(seen: Seen, observer: Observer) -> Json:
-    """The canonical body as it is now; of an unchanged resource that is the recorded one."""
-    ref = seen.finding.ref
-    live = seen.live or (observer.as_recorded(ref.key) if seen.finding.kind in _GOOD else None)
-    return canonical(live.body, ref.type) if live else {}
+def _present(seen: Seen, observer: Observer) -> Snapshot | None:
+    """The state as it is now; of an unchanged resource that is the recorded one."""
+    found = seen.finding
+    return seen.live or (observer.as_recorded(found.ref.key) if found.kind in _GOOD else None)
 
 
 def swap(
@@ -247,29 +249,20 @@ def _is_about(finding: Finding, key: str) -> bool:
     return finding.ref.key == key or key in {covered.lower() for covered in finding.covers}
 
 
-def _still_there(of_halt: Finding, now: Finding, body: Json) -> bool:
-    """Whether a change that was to be overwritten is in place after the run, all of it or some."""
-    if of_halt.kind is FindingKind.GONE:
+def _still_there(manual: Held, now: Finding, live: Snapshot | None) -> bool:
+    """Whether a change that was to be overwritten is, or may be, in place after the run, all of it or some."""
+    kind = manual.finding.kind
+    if kind is FindingKind.GONE:
         return now.kind is FindingKind.GONE
-    if of_halt.kind in _CHANGED and now.kind in _GOOD:
-        return any(holds_any(change, body) for change in of_halt.configuration)
-    return False
+    return kind in _CHANGED and now.kind in _GOOD and manual.any_is_in(live, now)
 
 
-def _is_reverted(of_halt: Finding, now: Finding, body: Json) -> bool:
-    """Whether a change that was to be kept is no longer in place, all of it or some."""
-    if of_halt.kind is FindingKind.GONE:
+def _is_reverted(manual: Held, now: Finding, live: Snapshot | None) -> bool:
+    """Whether a change that was to be kept is not known to be in place, all of it or some."""
+    kind = manual.finding.kind
+    if kind is FindingKind.GONE:
         return now.kind is not FindingKind.GONE
-    if of_halt.kind in _CHANGED:
-        return not all(holds_all(change, body) for change in of_halt.configuration)
-    return False
-
-
-def _is_exactly(of_halt: Finding, now: Finding) -> bool:
-    """Whether the change that was to be kept is in place, and nothing else differs."""
-    kept = [(change.path, change.after) for change in of_halt.configuration]
-    present = [(change.path, change.after) for change in now.configuration]
-    return bool(kept) and all(one in kept for one in present) and all(one in present for one in kept)
+    return kind in _CHANGED and not manual.all_is_in(live)
 
 
 def _reverted(seen: Seen, kept: Snapshot | None, of_halt: Finding, observer: Observer) -> Taken:
@@ -294,7 +287,8 @@ def _reverted(seen: Seen, kept: Snapshot | None, of_halt: Finding, observer: Obs
 def _kept_state(of_halt: Finding, held: halt_file.HaltFile, observer: Observer) -> Snapshot | None:
     """The state that was kept; None for a deletion.
 
-    A halt has no live snapshot of what it took over from an earlier halt unread: that state is made from its changes.
+    A halt that an earlier version wrote may have no live snapshot of what it took over unread: that state is made from its
+    changes.
     """
     kept, recorded = held.live.get(of_halt.ref.key), observer.as_recorded(of_halt.ref.key)
     if kept or recorded is None or of_halt.kind is FindingKind.GONE:
@@ -304,7 +298,9 @@ def _kept_state(of_halt: Finding, held: halt_file.HaltFile, observer: Observer) 
 
 def _with_kept_values(live: Snapshot, kept: Snapshot, paths: Sequence[Path], observer: Observer) -> Snapshot:
     """The live state with the kept change put back: what should be there."""
-    now, then = canonical(live.body, live.ref.type), canonical(kept.body, live.ref.type)
+    # What is a mark in one of the two states is one in the other: rules for secrets may have changed between them.
+    old, new = align(kept.body, live.body, observer.sealer)
+    then, now = canonical(old, live.ref.type), canonical(new, live.ref.type)
     back = [change for change in diff(now, then, observer.rules_of(live.ref)) if _touches(change.path, paths)]
     return _with_body(live, apply(now, tuple(back)))
 

@@ -24,6 +24,7 @@ from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.looking import Looked, look
 from driftguard.guard.reseal import reseal
+from driftguard.guard.reseal_rest import also_told
 from driftguard.guard.rows import JobRow
 from driftguard.guard.ruling import Ruling
 from driftguard.guard.work import Work, attempts, read_steadily
@@ -50,8 +51,9 @@ def check(guard: Guard, ask: Ask) -> Answer:
 
     try:
         told = reseal(guard, ask.job, policy)
-        pending.catch_up(guard, ask.job, policy, renewing=ask.run if ask.takes_lease else None)
-        answer = attempts(partial(read_steadily, guard.store, ask.job, judge_and_commit))
+        with also_told(told):
+            pending.catch_up(guard, ask.job, policy, renewing=ask.run if ask.takes_lease else None)
+            answer = attempts(partial(read_steadily, guard.store, ask.job, judge_and_commit))
         return replace(answer, told=(*told, *answer.told))
     finally:
         deliver_after(guard, ask.job)  # also where this was refused: an earlier process may have died before it told

@@ -90,7 +90,8 @@ def _secrets(guard: Guard) -> str:
     waiting = _number(sum(len(job.forget) for job in jobs), "blob")
     told = [f"{waiting} with values that are secrets now wait to be removed"] if any(job.forget for job in jobs) else []
     if holding:
-        more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
+        others = len(holding) - 1 + sum(job.holding_more for job in jobs)
+        more = f" and {others} more" if others else ""
         told.append(
             f"evidence of {holding[0]}{more} holds values that are secrets now: change those where they are used"
         )

@@ -26,6 +26,7 @@ from driftguard.flow.record import Snapshot
 from driftguard.flow.resource import ResourceRef
 from driftguard.guard.blobs import damaged, get_named, put_named
 from driftguard.guard.observe import Seen
+from driftguard.guard.rows import HALT, HaltRow
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ def load(store: Store, key: str) -> HaltFile:
     if not findings:
         raise damaged(key)
     return HaltFile(findings, live)
+
+
+def live_of(store: Store, job: str, halt: str | None) -> dict[str, Snapshot]:
+    """The live snapshots that a halt of the job holds, by key; none where there is no such halt. Raises Damaged."""
+    row = store.get(job, HALT, halt) if halt else None
+    return load(store, HaltRow.from_body(row.body).findings).live if row else {}
 
 
 def _to_json(seen: Seen) -> dict[str, Any]:

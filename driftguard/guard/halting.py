@@ -6,12 +6,13 @@ Rules:
 - What is read back must match its name, and the latest evidence the digest in the row: a damaged one is told to nobody.
 - A halt, its note and its entry in the ledger commit together with the job.
 - A difference that changed supersedes the halt, and the new one shows what had been decided.
+- What is taken over unread keeps the live snapshot with which it was found: a record compares the live state with it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from driftguard.flow.halt import Decision, Event, State, difference_digest, halt
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.path import format_path
 from driftguard.flow.policy import Policy
+from driftguard.flow.record import Snapshot
 from driftguard.flow.review import Person, authors_of
 from driftguard.guard import halt_file
 from driftguard.guard.blobs import Damaged, damaged, get_named, put_named
@@ -124,7 +126,8 @@ def open_halt(
         number=work.job.halts,
         earlier=_earlier(guard, earlier or work.used_up),
     )
-    tell_evidence(guard, work, halt, seen, judged, occasion)
+    known = halt_file.load(guard.store, earlier.findings).live if earlier and _carries(judged) else {}
+    tell_evidence(guard, work, halt, seen, judged, occasion, known)
     work.log("halted", halt=halt.id, digest=digest, evidence=halt.evidence_digest, run=occasion.run, cause=cause)
     work.tell(halt, "halted", list(guard.targets))
     return halt
@@ -134,36 +137,52 @@ def amend(
     guard: Guard, work: Work, halt: HaltRow, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion
 ) -> bool:
     """A new version of the evidence where more is known of the authors than before; whether there is one."""
-    known = halt_file.load(guard.store, halt.findings).findings
+    held = halt_file.load(guard.store, halt.findings)
     now = [item.finding for item in judged if item.action is Action.HALT]
     before, after = (
-        {p.name or p.object_id for p in authors_of(known)[0]},
+        {p.name or p.object_id for p in authors_of(held.findings)[0]},
         {p.name or p.object_id for p in authors_of(now)[0]},
     )
     if not after - before:
         return False
-    tell_evidence(guard, work, halt, seen, judged, occasion)
+    tell_evidence(guard, work, halt, seen, judged, occasion, held.live)
     work.log("evidence amended", halt=halt.id, version=halt.evidence, evidence=halt.evidence_digest)
     work.tell(halt, f"amended-{halt.evidence}", list(guard.targets))
     return True
 
 
 def tell_evidence(
-    guard: Guard, work: Work, halt: HaltRow, seen: Sequence[Seen], judged: Sequence[Judged], occasion: Occasion
+    guard: Guard,
+    work: Work,
+    halt: HaltRow,
+    seen: Sequence[Seen],
+    judged: Sequence[Judged],
+    occasion: Occasion,
+    known: Mapping[str, Snapshot],
 ) -> None:
-    """Write the next version of the evidence and of the findings, and let the halt's row name them."""
+    """Write the next version of the evidence and of the findings, and let the halt's row name them.
+
+    `known` are the live snapshots of before: a finding that was carried over keeps its own.
+    """
     halting = {item.finding.ref.key: item.finding for item in judged if item.action is Action.HALT}
     write_version(
         guard, halt, build_evidence(_facts(guard, halt, halt.evidence + 1, occasion), judged, occasion.coverage)
     )
-    by_key = {item.finding.ref.key: item for item in seen}
+    live = {item.finding.ref.key: item.live for item in seen}
     write_findings(
-        guard, halt, [Seen(one, by_key[key].live if key in by_key else None) for key, one in halting.items()]
+        guard,
+        halt,
+        [Seen(one, known.get(key) if one.carried else live.get(key)) for key, one in halting.items()],
     )
     work.wrote_bodies(sealed_under(occasion.policy))
     halt.author_unknown = authors_of(list(halting.values()))[1]
     named = [item["who"] for item in halt.summary if item["who"]]
     halt.actor = named[0] if named else ""
+
+
+def _carries(judged: Sequence[Judged]) -> bool:
+    """Whether something is taken over from an earlier halt unread."""
+    return any(item.finding.carried for item in judged if item.action is Action.HALT)
 
 
 def write_version(guard: Guard, halt: HaltRow, document: dict[str, Any]) -> None:

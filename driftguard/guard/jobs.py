@@ -28,7 +28,8 @@ from driftguard.guard.blobs import get_json, load_baseline, put_json
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.looking import attributed
-from driftguard.guard.observe import Observer, scope_of
+from driftguard.guard.neighbours import scope_of
+from driftguard.guard.observe import Observer
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
 from driftguard.guard.work import Work, attempts, few, read_steadily

@@ -16,7 +16,7 @@ from driftguard.flow.reading import Cause
 from driftguard.flow.record import Baseline
 from driftguard.flow.resource import ResourceRef, parse_ref, with_parents
 from driftguard.flow.review import UNREAD
-from driftguard.guard import memory, pending
+from driftguard.guard import halt_file, memory, pending
 from driftguard.guard.answer import Ask
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
@@ -40,7 +40,8 @@ class Looked:
 def look(guard: Guard, job: JobRow, policy: Policy, rules: JobPolicy, ask: Ask) -> Looked:
     """Read everything that the check is about, and who changed what differs."""
     baseline = load_baseline(guard.store, job.baseline)
-    observer = Observer(guard, job, policy, baseline.entries)
+    told = halt_file.live_of(guard.store, job.name, job.open_halt)
+    observer = Observer(guard, job, policy, baseline.entries, told=told)
     named = [parse_ref(text, cloud=job.cloud, tenant=job.tenant) for text in ask.resources]
     _require_tenant(guard, job, {ref.subscription for ref in named if ref.key not in baseline.entries} - {""})
     entries = [baseline.entries[ref.key] for ref in named if ref.key in baseline.entries]

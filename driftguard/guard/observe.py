@@ -7,30 +7,33 @@ Rules:
   `stability_reads` times more: agreed on "as recorded" it is Touched and told as flapping; never agreed it is InFlight,
   so that no run goes on over it. One reading is believed where the policy asks for one.
 - A body that no canonical form can be made of is Unreadable, never unchanged.
+- What the open halt tells in marks is a mark in what is read, so that the same difference is the same one to it, also where
+  the rule for secrets was taken back since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from driftguard.flow.check import Finding, FindingKind, Side, Signs, collapse_groups, find
 from driftguard.flow.classify import PathRules
 from driftguard.flow.compare import compare, etag_moved
-from driftguard.flow.path import TooDeep, format_path
+from driftguard.flow.path import PatternSet, TooDeep
 from driftguard.flow.policy import JobPolicy, Policy, Response
+from driftguard.flow.ports import Sealer
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
-from driftguard.flow.record import Entry, Provenance, Snapshot, take_snapshot
+from driftguard.flow.record import Entry, Snapshot, reseal_snapshot, take_snapshot, with_sealed_body
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.review import UNREAD
 from driftguard.flow.secrets import align
-from driftguard.flow.settled import first_non_terminal
-from driftguard.guard import index
-from driftguard.guard.blobs import Bodies, load_baseline
+from driftguard.guard.blobs import Bodies
 from driftguard.guard.context import Guard
+from driftguard.guard.neighbours import Neighbours
 from driftguard.guard.rows import JobRow
 from driftguard.guard.stability import Readings, told
-from driftguard.guard.work import Work
+from driftguard.guard.unsettled import unsettled
+from driftguard.guard.work import sealed_under
 
 _POLL = 5.0
 _ASK_AGAIN = (FindingKind.MOVED, FindingKind.MOVED_BY_JOB, FindingKind.GONE)
@@ -48,35 +51,50 @@ class Observer:
     """Reads for one check of one job. Not to be kept longer than that."""
 
     def __init__(
-        self, guard: Guard, job: JobRow, policy: Policy, entries: dict[str, Entry], rules: JobPolicy | None = None
+        self,
+        guard: Guard,
+        job: JobRow,
+        policy: Policy,
+        entries: dict[str, Entry],
+        rules: JobPolicy | None = None,
+        told: Mapping[str, Snapshot] | None = None,
     ) -> None:
+        """`told` are live snapshots that a halt holds: what is a mark there is one in what is read now."""
         self._guard = guard
         self._job = job
         self._policy = policy
         self._rules = rules or policy.for_job(job.name)
         self._entries = entries
+        self._told = told or {}
+        self._sealed_today = job.sealed == sealed_under(policy)
         self._bodies = Bodies(guard.store)
         self._today = guard.today()
         self._deadline = guard.clock.monotonic() + self._rules.check_budget
-        self._other_jobs: dict[str, list[tuple[str, dict[str, Entry]]]] = {}
+        self._neighbours = Neighbours(guard, job.name)
         self._missing_groups: dict[str, ResourceRef] = {}
 
     def observe(self, entries: Sequence[Entry]) -> list[Seen]:
         """The finding of each entry, a missing resource group as one."""
         seen = {item.finding.ref.key: item for item in self._read(entries)}
-        self._settle(seen)
-        self._read_again(seen)
+        until = self._settling_ends()
+        self._settle(seen, until)
+        busy = self._read_again(seen)
+        while busy and self._guard.clock.monotonic() + _POLL <= until:
+            unsettled = {key: seen[key] for key in busy}
+            self._settle(unsettled, until)
+            busy = self._read_again(unsettled)
+            seen.update(unsettled)
         return self._collapsed(seen)
 
     def observe_each(self, entries: Sequence[Entry]) -> list[Seen]:
         """The finding of each entry by itself, also where its resource group is gone."""
         seen = {item.finding.ref.key: item for item in self._read(entries)}
-        self._settle(seen)
+        self._settle(seen, self._settling_ends())
         return list(seen.values())
 
     def first_readings(self, refs: Sequence[ResourceRef]) -> list[Seen]:
         """Resources without a baseline: Unrecorded with its snapshot, Gone, Unreadable, or InFlight after settling."""
-        until = min(self._deadline, self._guard.clock.monotonic() + self._rules.settle)
+        until = self._settling_ends()
         seen: dict[str, Seen] = {}
         asked = list(refs)
         while asked:
@@ -93,7 +111,7 @@ class Observer:
     def difference(self, ref: ResourceRef, before: Snapshot, live: Snapshot) -> Finding:
         """The finding of a live state against any earlier one."""
         rules = self._policy.path_rules(ref, self._today)
-        old, new = align(before.body, live.body, self._guard.sealer)
+        old, new = align(before.body, live.body, self.sealer)
         compared = compare(old, before.etags, new, live.etags, ref.type, rules)
         sides = (
             Side(before.etags, before.api_version, before.at, before.request_id, before.correlation_id),
@@ -111,9 +129,35 @@ class Observer:
         return replace(found, kind=kind)
 
     def as_recorded(self, key: str) -> Snapshot | None:
-        """The recorded snapshot of a resource, with its body."""
+        """The recorded snapshot of a resource, with its body, sealed by the rules of today."""
         entry = self._entries.get(key)
-        return self._bodies.of(entry) if entry else None
+        return self.recorded(entry) if entry else None
+
+    def key_of(self, key: str) -> str:
+        """The id of the key by which a recorded resource is sealed; empty for one that is not recorded."""
+        entry = self._entries.get(key)
+        return entry.key_id if entry else ""
+
+    @property
+    def sealer(self) -> Sealer:
+        """What makes the marks."""
+        return self._guard.sealer
+
+    def recorded(self, entry: Entry) -> Snapshot:
+        """A recorded snapshot with its body, sealed by the rules of today."""
+        stored = self._bodies.of(entry)
+        return stored if self._sealed_today else reseal_snapshot(stored, self.sealer, self._redact(entry.ref))
+
+    def _redact(self, ref: ResourceRef) -> PatternSet:
+        return self._policy.redact(ref, self._today)
+
+    def snapshot(self, reading: Reading, ref: ResourceRef, key_id: str | None = None) -> Snapshot:
+        """The sealed snapshot of a reading. What a halt tells in marks stays a mark, also where its rule was taken back."""
+        live = take_snapshot(reading, self.sealer, self._redact(ref), key_id=key_id)
+        told = self._told.get(ref.key)
+        if told is None or told.key_id != live.key_id:
+            return live
+        return with_sealed_body(live, align(told.body, live.body, self.sealer)[1])
 
     def _severity(self, ref: ResourceRef) -> str:
         return str(self._policy.severity(ref, self._today))
@@ -130,11 +174,9 @@ class Observer:
         if reading.body is None:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=reading.cause, detail=reading.detail))
         try:
-            unfinished = first_non_terminal(reading.body)
-            if unfinished is not None:
-                detail = f"{format_path(unfinished)} is not in a final state"
+            if detail := unsettled(reading, self.sealer, self._redact(reading.ref)):
                 return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
-            live = take_snapshot(reading, self._guard.sealer, self._policy.redact(reading.ref, self._today))
+            live = self.snapshot(reading, reading.ref)
         except TooDeep as error:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=Cause.TOO_LARGE, detail=error.message))
         return Seen(replace(found, fingerprint=live.fingerprint), live)
@@ -163,17 +205,21 @@ class Observer:
         for reading in self._guard.reader.read(wanted, budget=left):
             yield self._see(self._entries[reading.ref.key], reading)
 
-    def _settle(self, seen: dict[str, Seen]) -> None:
-        until = min(self._deadline, self._guard.clock.monotonic() + self._rules.settle)
+    def _settling_ends(self) -> float:
+        return min(self._deadline, self._guard.clock.monotonic() + self._rules.settle)
+
+    def _settle(self, seen: dict[str, Seen], until: float) -> None:
         while unsettled := _entries_of(seen, self._entries, (FindingKind.IN_FLIGHT,)):
             if self._guard.clock.monotonic() + _POLL > until:
                 return
             self._guard.clock.sleep(_POLL)
             seen.update((item.finding.ref.key, item) for item in self._read(unsettled))
 
-    def _read_again(self, seen: dict[str, Seen]) -> None:
+    def _read_again(self, seen: dict[str, Seen]) -> list[str]:
+        """Read what differs until its readings agree; the keys of resources on which an operation began meanwhile."""
         needed = self._rules.stability_reads
         readings: dict[str, Readings] = {}
+        busy: list[str] = []
         for key, item in seen.items():
             if item.finding.kind in _ASK_AGAIN:
                 readings.setdefault(key, Readings()).add(item.finding)
@@ -187,12 +233,15 @@ class Observer:
                 seen[key] = item
                 if item.finding.kind in UNREAD:
                     del readings[key]  # it answers nothing now, and that is what is told of it
+                    if item.finding.kind is FindingKind.IN_FLIGHT:
+                        busy.append(key)
                 else:
                     readings[key].add(item.finding)
         for key, known in readings.items():
             finding = told(seen[key].finding, known, needed)
             unclear = finding.kind is FindingKind.IN_FLIGHT
             seen[key] = Seen(finding, None if unclear else seen[key].live)
+        return busy
 
     def _see(self, entry: Entry, reading: Reading) -> Seen:
         before = Side(entry.etags, entry.api_version, entry.at, entry.request_id, entry.correlation_id)
@@ -207,13 +256,9 @@ class Observer:
             kind = find(Signs(recorded=True, outcome=reading.outcome))
             return Seen(replace(found, kind=kind, cause=reading.cause, detail=reading.detail))
         try:
-            unfinished = first_non_terminal(reading.body)
-            if unfinished is not None:
-                detail = f"{format_path(unfinished)} is not in a final state"
+            if detail := unsettled(reading, self.sealer, self._redact(entry.ref), key_id=entry.key_id):
                 return Seen(replace(found, kind=FindingKind.IN_FLIGHT, cause=Cause.IN_FLIGHT, detail=detail))
-            live = take_snapshot(
-                reading, self._guard.sealer, self._policy.redact(entry.ref, self._today), key_id=entry.key_id
-            )
+            live = self.snapshot(reading, entry.ref, entry.key_id)
         except TooDeep as error:
             return Seen(replace(found, kind=FindingKind.UNREADABLE, cause=Cause.TOO_LARGE, detail=error.message))
         return self._compare(entry, live, found)
@@ -223,11 +268,11 @@ class Observer:
         if live.fingerprint == entry.fingerprint:
             kind = find(Signs(recorded=True, etag_moved=moved))
             return Seen(replace(found, kind=kind, fingerprint=live.fingerprint))
-        before, after = align(self._bodies.of(entry).body, live.body, self._guard.sealer)
+        before, after = align(self.recorded(entry).body, live.body, self.sealer)
         rules = self.rules_of(entry.ref)
         compared = compare(before, entry.etags, after, live.etags, entry.ref.type, rules)
         found = replace(found, changes=compared.changes, fingerprint=live.fingerprint)
-        other_job = self._other_job(entry, live) if found.configuration else ""
+        other_job = self._neighbours.whose(entry, live) if found.configuration else ""
         signs = Signs(
             recorded=True,
             configuration_change=bool(found.configuration),
@@ -236,27 +281,6 @@ class Observer:
             etag_moved=moved,
         )
         return Seen(replace(found, kind=find(signs), other_job=other_job), live)
-
-    def _other_job(self, entry: Entry, live: Snapshot) -> str:
-        """The job whose own run is proven to have written exactly this state, or empty."""
-        for job, entries in self._neighbours(scope_of(entry.ref)):
-            other = entries.get(entry.ref.key)
-            if other is None or (other.fingerprint, other.api_version) != (live.fingerprint, live.api_version):
-                continue
-            if other.provenance is Provenance.CLEARANCE and other.proven:
-                return job
-        return ""
-
-    def _neighbours(self, scope: str) -> list[tuple[str, dict[str, Entry]]]:
-        if scope not in self._other_jobs:
-            store = self._guard.store
-            others = [Work(store, name, self._guard.clock.now()).job for name in index.jobs_in(store, scope)]
-            self._other_jobs[scope] = [
-                (other.name, load_baseline(store, other.baseline).entries)
-                for other in others
-                if other.name != self._job.name and other.baseline and not other.retired_at
-            ]
-        return self._other_jobs[scope]
 
     def _strangers(self, refs: Sequence[ResourceRef]) -> Iterator[Seen]:
         """Unmanaged findings; the state is read only where the policy halts for it, since only then it is part of a digest."""
@@ -287,14 +311,6 @@ class Observer:
 
 
 _STRANGER = "in the job's scope, never recorded"
-
-
-def scope_of(ref: ResourceRef) -> str:
-    """The scope under which the index knows a resource: its resource group, else its subscription, else the tenant."""
-    parts = ref.key.split("/")
-    if ref.resource_group:
-        return "/".join(parts[:5])
-    return "/".join(parts[:3]) if ref.subscription else "/"
 
 
 def _entries_of(seen: dict[str, Seen], entries: dict[str, Entry], kinds: Sequence[FindingKind]) -> list[Entry]:

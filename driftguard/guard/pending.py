@@ -94,14 +94,22 @@ def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: str | None = 
         attempts(partial(read_steadily, guard.store, name, each))
 
 
-def sealed_again(stored: Any, sealed: Callable[[Snapshot], Snapshot]) -> dict[str, Any]:
-    """What a record waits for, with each candidate as `sealed` gives it. Raises KeyError and the like for another form."""
-    items = {key: {**item, "candidate": _sealed(item["candidate"], sealed)} for key, item in stored["items"].items()}
+def sealed_again(
+    stored: Any, sealed: Callable[[Snapshot], Snapshot], told: Callable[[ResourceRef, str], str]
+) -> dict[str, Any]:
+    """What a record waits for, with each candidate as `sealed` gives it and each detail as `told` does.
+
+    Raises KeyError and the like for another form.
+    """
+    items = {
+        key: {
+            **item,
+            "detail": told(ResourceRef(*item["ref"]), item["detail"]),
+            "candidate": sealed(Snapshot.from_dict(item["candidate"])).to_dict() if item["candidate"] else None,
+        }
+        for key, item in stored["items"].items()
+    }
     return {**stored, "items": items}
-
-
-def _sealed(candidate: dict[str, Any] | None, sealed: Callable[[Snapshot], Snapshot]) -> dict[str, Any] | None:
-    return sealed(Snapshot.from_dict(candidate)).to_dict() if candidate else None
 
 
 def _retry(guard: Guard, work: Work, policy: Policy) -> None:
@@ -110,9 +118,10 @@ def _retry(guard: Guard, work: Work, policy: Policy) -> None:
     job, stored = work.job, get_json(guard.store, work.job.pending)
     rules, context = policy.for_job(job.name), stored["context"]
     entries = load_baseline(guard.store, job.baseline).entries if job.baseline else {}
-    observer = Observer(guard, job, policy, entries, replace(rules, settle=0.0, stability_reads=1))
-    seen = _read_again(observer, entries, stored["items"])
     halt, held = halt_of(guard, work, context.get("halt"))
+    told = held.live if held else None
+    observer = Observer(guard, job, policy, entries, replace(rules, settle=0.0, stability_reads=1), told)
+    seen = _read_again(observer, entries, stored["items"])
     taken, left = [], dict(stored["items"])
     for item in seen:
         outcome = _outcome(guard, rules, context, item, entries, halt, held, observer, policy)

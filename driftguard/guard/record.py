@@ -28,6 +28,7 @@ from driftguard.guard.proposing import Read
 from driftguard.guard.recorded import Naming, Recorded, Recording
 from driftguard.guard.recorder import Recorder, read_all
 from driftguard.guard.reseal import reseal
+from driftguard.guard.reseal_rest import also_told
 from driftguard.guard.rows import Lease
 from driftguard.guard.work import Work, attempts, read_steadily
 
@@ -58,8 +59,9 @@ def record(guard: Guard, call: Recording) -> Recorded:
 
     try:
         told = reseal(guard, call.job, policy)
-        pending.catch_up(guard, call.job, policy)
-        recorded = attempts(partial(read_steadily, guard.store, call.job, step))
+        with also_told(told):
+            pending.catch_up(guard, call.job, policy)
+            recorded = attempts(partial(read_steadily, guard.store, call.job, step))
         return replace(recorded, told=(*told, *recorded.told))
     finally:
         deliver_after(guard, call.job)  # also where this was refused: an earlier process may have died before it told

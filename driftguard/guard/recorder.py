@@ -22,11 +22,12 @@ from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.record import Entry, Fate, Provenance
 from driftguard.flow.resource import ResourceRef, with_parents
-from driftguard.guard import accepting, index, late_writes, pending, run_window
+from driftguard.guard import accepting, halt_file, index, late_writes, pending, run_window
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.naming import Named
-from driftguard.guard.observe import Observer, Seen, scope_of
+from driftguard.guard.neighbours import scope_of
+from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.proposing import Read, by_whom, propose
 from driftguard.guard.recorded import Recorded, Recording
 from driftguard.guard.rows import RECORD, HaltRow, Lease, used_by
@@ -39,7 +40,8 @@ _KNOWN_CORRELATIONS = 50
 def read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named: Named, lease: Lease | None) -> Read:
     """Read what was named and what is recorded, and ask who wrote since the clearance."""
     entries = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
-    observer = Observer(guard, work.job, policy, entries, replace(rules, stability_reads=1))
+    told = halt_file.live_of(guard.store, work.job.name, lease.halt if lease else None)
+    observer = Observer(guard, work.job, policy, entries, replace(rules, stability_reads=1), told)
     fresh = [ref for ref in named.refs if ref.key not in entries]
     seen = [*observer.observe_each(list(entries.values())), *observer.first_readings(fresh)]
     seen = _gone_again(guard, observer, entries, rules, seen)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from driftguard.errors import Conflict
 from driftguard.flow.policy import Policy
@@ -28,14 +29,16 @@ from driftguard.guard.reseal_bodies import (
     move_bodies,
     open_proposals,
     proposed_packs,
-    still_named,
 )
-from driftguard.guard.reseal_halts import evidence_holding, findings_hold_secret, seal_closed, seal_open
+from driftguard.guard.reseal_evidence import evidence_holding
+from driftguard.guard.reseal_halts import findings_hold_secret, seal_closed, seal_open
+from driftguard.guard.reseal_rest import forget, now_holding, room_left, to_forget
 from driftguard.guard.rows import HALT, JOB, JOB_ROW, PROPOSAL, HaltRow, JobRow
 from driftguard.guard.sealing import Sealing
 from driftguard.guard.work import Work, attempts, few, read_steadily, require_job_name, sealed_under
 
-_AT_ONCE = 50  # halts in one commit
+_AT_ONCE = 40  # halts in one commit, each with an entry in the ledger
+_MOST_PORTIONS = 100  # of blobs to be removed, in one verb
 _KINDS = ("pack", "pending", "halts")  # of blobs that hold bodies or values; evidence is another matter
 
 
@@ -47,13 +50,17 @@ def reseal(guard: Guard, name: str, policy: Policy) -> tuple[str, ...]:
     row = guard.store.get(require_job_name(name), JOB, JOB_ROW)
     if row is None:
         return ()
-    job = JobRow.from_body(row.body)
+    job, under = JobRow.from_body(row.body), sealed_under(policy)
+    if job.sealed == under and job.forget:
+        attempts(partial(forget, guard, name))
     told: tuple[str, ...] = ()
-    if job.sealed != sealed_under(policy):
-        told = attempts(lambda: read_steadily(guard.store, name, partial(_reseal, guard, name, policy)))
-        job = Work(guard.store, name, guard.clock.now()).job
-    if job.forget:
-        attempts(partial(_forget, guard, name))
+    for _ in range(_MOST_PORTIONS):
+        if job.sealed == under:
+            break
+        told += attempts(lambda: read_steadily(guard.store, name, partial(_reseal, guard, name, policy)))
+        job = attempts(partial(forget, guard, name))
+        if not room_left(job):
+            break  # somebody still uses what is to be removed: the next verb goes on
     return told
 
 
@@ -88,30 +95,30 @@ def _seal_proposal(guard: Guard, name: str, proposal: str, entries: list[Entry],
     """What a proposal read, in a pack of its own."""
     work = Work(guard.store, name, guard.clock.now())
     row = guard.store.get(name, PROPOSAL, proposal)
-    moved = move_bodies(guard, name, sealing, entries, ())
+    moved = move_bodies(guard, name, sealing, entries)
     if row is None or not moved.old:
         return
     stored = get_json(guard.store, row.body["blob"])
     blob = f"{name}/proposals/{proposal}-sealed-{guard.new_id()}"
     put_json(guard.store, blob, {**stored, "entries": [moved.entry(entry).to_dict() for entry in entries]})
     work.put_over(PROPOSAL, proposal, {**row.body, "blob": blob}, row.version)
-    _to_forget(work.job, moved.old)
+    to_forget(work.job, moved.old)
     work.commit()
 
 
 def _seal_closed_halts(guard: Guard, name: str, sealing: Sealing, done: _Done) -> None:
     work = Work(guard.store, name, guard.clock.now())
     changed: list[HaltRow] = []
+    untold = {note.body["halt"] for of_job, note in index.due_notes(guard.store, guard.clock.now()) if of_job == name}
     for row in list(index.all_rows(guard.store, name, HALT)):
         halt = HaltRow.from_body(row.body)
         done.named.add(halt.findings)
         done.holding += evidence_holding(guard, halt, sealing)
         old = halt.findings
-        if halt.final and seal_closed(guard, halt := work.halt(halt.id), sealing):
+        if halt.final and seal_closed(guard, work, halt := work.halt(halt.id), sealing, untold=halt.id in untold):
             changed.append(halt)
-            work.save_halt(halt)
-            done.old.append(old)
             done.named = (done.named - {old}) | {halt.findings}
+            done.old += [old] if halt.findings != old else []
             if len(changed) % _AT_ONCE == 0:
                 _commit(work, done)
                 work = Work(guard.store, name, guard.clock.now())
@@ -121,7 +128,7 @@ def _seal_closed_halts(guard: Guard, name: str, sealing: Sealing, done: _Done) -
 
 
 def _commit(work: Work, done: _Done) -> None:
-    _to_forget(work.job, done.old)
+    to_forget(work.job, done.old)
     work.commit()
 
 
@@ -131,7 +138,8 @@ def _seal_job(
     """What the job's row names: the baselines, the open halt, what is pending; and what nobody names any more."""
     job, listed = work.job, [key for key in listed if key not in work.job.forget]
     packs = {key for key in listed if key.startswith(f"{job.name}/pack/")}
-    moved = move_bodies(guard, job.name, sealing, entries_of(guard, job), packs - proposed_packs(guard, job.name))
+    unnamed = packs - proposed_packs(guard, job.name)
+    moved = move_bodies(guard, job.name, sealing, entries_of(guard, job), unnamed, most=room_left(job) + 1)
     renamed = {key: moved.baseline(guard, key) for key in late_writes.named_baselines(job) | {job.baseline} if key}
     job.baseline = renamed.get(job.baseline, "")
     late_writes.rename_baselines(job, renamed)
@@ -142,10 +150,12 @@ def _seal_job(
         done.halts += _seal_open_halt(guard, work, policy, halt, sealing)
         done.named.add(halt.findings)
     findings = [key for key in listed if key.startswith(f"{job.name}/halts/") and not _is_kept(key)]
-    old += [key for key in findings if key not in done.named and findings_hold_secret(guard, key, sealing)]
-    _to_forget(job, old)
-    new = sorted({*done.holding} - {*job.holding})
-    job.holding, job.sealed = sorted({*job.holding, *done.holding}), sealed_under(policy)
+    unnamed_findings = (key for key in findings if key not in done.named)
+    secret = (key for key in unnamed_findings if findings_hold_secret(guard, key, sealing))
+    old += islice(secret, max(0, room_left(job) + 1 - len(old)))
+    # What the row has no room for is found again, in the next round.
+    job.sealed = sealed_under(policy) if to_forget(job, old) else ""
+    new = now_holding(job, done.holding)
     if moved.sealed or done.halts or job.forget or new:
         work.log(
             "sealed again",
@@ -185,7 +195,7 @@ def _seal_pending(guard: Guard, job: JobRow, sealing: Sealing, listed: Iterable[
     for key in sorted(earlier | ({job.pending} if job.pending else set())):
         try:
             stored = get_named(guard.store, key)
-            sealed = pending.sealed_again(stored, sealing.snapshot)
+            sealed = pending.sealed_again(stored, sealing.snapshot, sealing.detail)
         except (Damaged, KeyError, TypeError, ValueError, AttributeError):
             continue  # what needs it says so
         if sealed == stored:
@@ -199,20 +209,6 @@ def _seal_pending(guard: Guard, job: JobRow, sealing: Sealing, listed: Iterable[
 def _is_kept(key: str) -> bool:
     """Whether the blob of a halt lists what was kept: ids only."""
     return key.rsplit("/", 1)[-1].startswith("kept-")
-
-
-def _to_forget(job: JobRow, keys: Iterable[str]) -> None:
-    job.forget = sorted({*job.forget, *keys})
-
-
-def _forget(guard: Guard, name: str) -> None:
-    """Remove what holds secrets and is named by no row; a pack that another job still names waits for that job."""
-    work = Work(guard.store, name, guard.clock.now())
-    waiting = still_named(guard, (key for key in work.job.forget if "/pack/" in key))
-    gone = [key for key in work.job.forget if key not in waiting]
-    if gone and guard.store.forget(gone):
-        work.job.forget = waiting
-        work.commit()
 
 
 def _told(moved: Moved, holding: list[str]) -> tuple[str, ...]:

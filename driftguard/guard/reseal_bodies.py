@@ -51,14 +51,23 @@ class Moved:
         return put_named(guard.store, prefix, new.to_dict())
 
 
-def move_bodies(guard: Guard, job: str, sealing: Sealing, entries: Iterable[Entry], unnamed: Iterable[str]) -> Moved:
-    """Write anew the packs of these entries that hold a secret. `unnamed` are further packs to look at. Nothing is removed."""
+def move_bodies(
+    guard: Guard, job: str, sealing: Sealing, entries: Iterable[Entry], unnamed: Iterable[str] = (), *, most: int = 0
+) -> Moved:
+    """Write anew the packs of these entries that hold a secret. Nothing is removed.
+
+    `unnamed` are further packs to look at, until `most` packs hold one.
+    """
     moved = Moved()
     named: dict[str, dict[int, Entry]] = {}
     for entry in entries:
         named.setdefault(entry.pack, {})[entry.line] = entry
-    for pack in sorted({*named, *unnamed}):
-        _move_pack(guard, job, sealing, pack, named.get(pack, {}), moved)
+    for pack in sorted(named):
+        _move_pack(guard, job, sealing, pack, named[pack], moved)
+    for pack in sorted({*unnamed} - {*named}):
+        if len(moved.old) >= most:
+            break
+        _move_pack(guard, job, sealing, pack, {}, moved)
     return moved
 
 

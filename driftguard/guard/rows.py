@@ -54,8 +54,9 @@ class JobRow:
     `pending` name blobs. `good_at` is the server's time of the last check that found everything as recorded.
     `window` is what a record still waits to learn: whether somebody else wrote between clearance and record.
     `sealed` says under which rules for secrets everything that is stored of the job was sealed, empty: not under the same.
-    `forget` are keys of blobs that hold what became a secret, named by no row any more and still to be removed; `holding`
-    the versions of evidence that hold such values ("<halt> <version>"): evidence never changes.
+    `forget` are keys of blobs that hold what became a secret, named by no row any more and still to be removed next;
+    `holding` the first versions of evidence that hold such values ("<halt> <version>"), and `holding_more` how many
+    more do: evidence never changes.
     """
 
     name: str
@@ -80,6 +81,7 @@ class JobRow:
     sealed: str = ""
     forget: list[str] = field(default_factory=list)
     holding: list[str] = field(default_factory=list)
+    holding_more: int = 0
 
     def to_body(self) -> dict[str, Any]:
         """As a row's body."""

@@ -20,7 +20,7 @@ from driftguard.guard.blobs import Damaged, load_baseline
 from driftguard.guard.check import Answer, Ask, check
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import Delivered, deliver_due
-from driftguard.guard.observe import scope_of
+from driftguard.guard.neighbours import scope_of
 from driftguard.guard.reseal import reseal
 from driftguard.guard.work import Work
 

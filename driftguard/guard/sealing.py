@@ -22,6 +22,7 @@ from driftguard.flow.record import Snapshot, reseal_snapshot
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.secrets import SECRETS_VERSION, reseal, reseal_part
 from driftguard.guard.context import Guard
+from driftguard.guard.reseal_details import sealed_detail
 from driftguard.guard.rows import JobRow
 
 
@@ -62,6 +63,12 @@ class Sealing:
         _, after = self._part(ref, change.path, change.after, key_id)
         same = (path, before, after) == (change.path, change.before, change.after)
         return change if same else replace(change, path=path, before=before, after=after)
+
+    def detail(self, ref: ResourceRef, text: str, key_id: str = "") -> str:
+        """What is told of a finding, with the paths in it sealed once more."""
+        if not self.concerns(ref):
+            return text
+        return sealed_detail(text, lambda path: self._part(ref, path, MISSING, key_id)[0])
 
     def _part(self, ref: ResourceRef, path: Path, value: Any, key_id: str) -> tuple[Path, Any]:
         there = None if value is MISSING else value

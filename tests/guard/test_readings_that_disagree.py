@@ -14,8 +14,9 @@ from driftguard.flow.decide import Verdict
 from driftguard.flow.ports import Reader
 from driftguard.flow.reading import Cause, Reading, Wanted
 from driftguard.guard.check import Answer
+from driftguard.guard.explain import explain
 from tests.scenarios.steps import NAT, ROBS_DNS, SHOP_DNS, cleared, halted, story
-from tests.world import VNET, World
+from tests.world import JOB, VNET, World
 
 DNS = "properties.dhcpOptions.dnsServers[0]"  # the path at which the readings disagree
 
@@ -28,7 +29,9 @@ def shop(tmp_path: Path) -> Iterator[World]:
 
 
 class Replicas:
-    """A reader that shows the virtual network, reading by reading, as recorded (`r`), changed (`m`, `n`) or as a 403 (`x`)."""
+    """A reader that shows the virtual network, reading by reading, as recorded (`r`), changed (`m`, `n`),
+    changed and being written (`u`), or as a 403 (`x`).
+    """
 
     def __init__(self, telling: World, story: str) -> None:
         reader = telling.guard.reader
@@ -43,8 +46,10 @@ class Replicas:
         shown = self._story[min(self.reads, len(self._story) - 1)]
         self.reads += 1
         sandbox = self._telling.sandbox
-        server = {"r": SHOP_DNS, "m": ROBS_DNS, "n": "10.20.0.77", "x": SHOP_DNS}[shown]
-        sandbox.platform(VNET, {"properties.dhcpOptions.dnsServers": [server]})
+        server = {"r": SHOP_DNS, "m": ROBS_DNS, "n": "10.20.0.77", "u": ROBS_DNS, "x": SHOP_DNS}[shown]
+        state = "Updating" if shown == "u" else "Succeeded"
+        told = {"properties.dhcpOptions.dnsServers": [server], "properties.provisioningState": state}
+        sandbox.platform(VNET, told)
         if shown == "x":
             sandbox.fault(VNET, "403")
         yield from self._reader.read(wanted, budget=budget)
@@ -102,9 +107,44 @@ def test_one_reading_is_believed_where_the_policy_asks_for_one(shop: World) -> N
     assert halted(answer) and (found.kind, reads) == (FindingKind.MOVED, 1)
 
 
+@pytest.mark.parametrize(
+    ("story", "kind", "reads"), [("mumm", "moved", 4), ("murr", "touched", 3), ("muumm", "moved", 5)]
+)
+def test_an_operation_that_begins_meanwhile_is_waited_for(shop: World, story: str, kind: str, reads: int) -> None:
+    _, found, read = checked(shop, story)
+    assert (str(found.kind), read) == (kind, reads)
+
+
+def test_an_operation_that_goes_on_is_in_flight_when_the_settling_time_is_over(shop: World) -> None:
+    began = shop.guard.clock.monotonic()
+    answer, found, _ = checked(shop, "mu")
+    assert (answer.exit_code, found.kind) == (2, FindingKind.IN_FLIGHT)
+    assert shop.guard.clock.monotonic() - began >= 100.0  # seconds, of the 120 that it waits by default
+
+
 def test_what_cannot_be_read_again_is_unreadable(shop: World) -> None:
     answer, found, reads = checked(shop, "mxm")
     assert (answer.exit_code, found.kind, found.cause, reads) == (2, FindingKind.UNREADABLE, Cause.FORBIDDEN, 2)
+
+
+@pytest.mark.parametrize(
+    ("story", "kind"),
+    [
+        ("mm", FindingKind.MOVED),
+        ("mrr", FindingKind.TOUCHED),
+        ("mrmm", FindingKind.MOVED),
+        ("mrmr", FindingKind.IN_FLIGHT),
+    ],
+)
+def test_explain_reads_again_and_says_what_a_check_says(shop: World, story: str, kind: FindingKind) -> None:
+    _, found, reads = checked(shop, story)
+    reader = Replicas(shop, story)
+    shop.guard = replace(shop.guard, reader=reader)
+    told = explain(shop.guard, JOB, VNET, DNS)
+    assert (told.finding.kind, told.finding.detail, reader.reads) == (found.kind, found.detail, reads)
+    assert told.finding.kind is kind
+    differs = {FindingKind.MOVED: True, FindingKind.TOUCHED: False, FindingKind.IN_FLIGHT: None}
+    assert [path.differs for path in told.paths] == [differs[kind]]
 
 
 def test_flapping_that_lasts_halts_so_that_somebody_can_waive_it(shop: World) -> None:
