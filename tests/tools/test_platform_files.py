@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from driftguard.flow.path import PathPattern
-from tools.build_platform_paths import PINS
+from tools.build_platform_paths import INDEX, PINS
+from tools.platform_paths.exceptions import without_exceptions
+from tools.platform_paths.namespaces import read_namespaces
+from tools.platform_paths.namespaces import text_of as index_text
 from tools.platform_paths.package import read_package
 from tools.platform_paths.resources import Resources, uses_of
 from tools.platform_paths.table import table_of
-from tools.platform_paths.wheels import from_site_packages, from_wheel, pinned
+from tools.platform_paths.wheels import from_site_packages, pinned
 from tools.platform_paths.write import text_of
 
 TABLES = Path(__file__).resolve().parents[2] / "policies" / "platform"
@@ -91,7 +94,7 @@ def test_every_package_is_a_pinned_one_and_every_pin_has_its_digest() -> None:
     pins = [line for file in PINS for line in file.read_text("utf-8").splitlines() if not line.startswith("#")]
     assert not [line for line in pins if "--hash=sha256:" not in line]
     titles = {
-        f"{name} {version}" for file in PINS for name, version in pinned(file.read_text("utf-8").splitlines()).items()
+        f"{name} {pin.version}" for file in PINS for name, pin in pinned(file.read_text("utf-8").splitlines()).items()
     }
     assert not {entry["package"] for entry in ENTRIES.values()} - titles
 
@@ -137,21 +140,36 @@ def test_what_people_write_is_not_in_the_table(resource_type: str, written_by_pe
 )
 def test_an_installed_package_gives_the_committed_bytes_again(name: str, namespace: str) -> None:
     sources = from_site_packages(Path(sysconfig.get_path("purelib")), name)
-    assert pinned(PINS[0].read_text("utf-8").splitlines())[name] == sources.version
+    assert pinned(PINS[0].read_text("utf-8").splitlines())[name].version == sources.version
     found = table_of(Resources(uses_of([read_package(sources)])))
     assert text_of(found.files[namespace]) == FILES[namespace]
 
 
-def test_a_file_that_is_no_wheel_is_refused(tmp_path: Path) -> None:
-    for path, problem in (
-        (tmp_path / "x.whl", "named"),
-        (tmp_path / "azure_mgmt_x-1.0-py3-none-any.whl", "not a wheel"),
-    ):
-        path.write_bytes(b"no zip")
-        with pytest.raises(ValueError, match=problem):
-            from_wheel(path)
+def test_the_index_of_namespaces_names_every_package_of_the_tables() -> None:
+    known = read_namespaces(INDEX)
+    assert INDEX.read_text("utf-8") == index_text(known)
+    assert not [
+        name
+        for name, entry in ENTRIES.items()
+        if entry["package"].partition(" ")[0] not in known[name.partition("/")[0].lower()]
+    ]
 
 
-def test_a_pin_that_is_not_exact_is_refused() -> None:
-    with pytest.raises(ValueError, match="name==version"):
-        pinned(["azure-mgmt-x>=1.0"])
+def test_no_entry_of_a_name_is_a_request_that_is_only_posted() -> None:
+    posted = {"checknameavailability", "refresh", "disable", "reset", "cancel", "search", "generateuri", "skus"}
+    assert not [
+        (name, literal)
+        for name, entry in ENTRIES.items()
+        for literal in entry.get("names", {})
+        if literal.lower() in posted
+    ]
+
+
+def test_what_a_person_changes_by_another_request_is_not_in_the_tables() -> None:
+    assert not [
+        (name, path)
+        for name, entry in ENTRIES.items()
+        for part in (entry, *entry.get("names", {}).values())
+        if without_exceptions(name, part["read_only"]) != part["read_only"]
+        for path in part["read_only"]
+    ]

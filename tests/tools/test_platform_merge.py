@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,17 @@ def test_what_may_be_sent_under_another_name_is_writable() -> None:
     found = table(package(models, crud(SHOP, "Shop", "ShopSent")))
     assert found.files["Microsoft.Shop"][TYPE]["read_only"] == ["properties.count"]
     assert found.in_doubt == [f"{TYPE} properties.details"]
+
+
+def test_what_may_be_sent_under_another_name_at_the_top_is_writable_and_properties_are_entered_all_the_same() -> None:
+    models = (
+        model("Shown", ("id", "str", READ), ("Label", "str", WRITE), ("properties", '"_models.Facts"', WRITE))
+        + model("Sent", ("Title", "str", CREATE), ("settings", '"_models.Facts"', CREATE))
+        + model("Facts", ("state", "Optional[str]", READ))
+    )
+    found = table(package(models, crud(SHOP, "Shown", "Sent")))
+    assert found.files["Microsoft.Shop"][TYPE]["read_only"] == ["properties.state"]
+    assert found.in_doubt == [f"{TYPE} Label"]
 
 
 def test_of_a_type_that_can_only_be_read_everything_is_written_by_the_platform() -> None:
@@ -193,6 +205,38 @@ def test_a_version_that_can_be_written_counts_before_a_newer_one_that_cannot() -
 def test_a_path_that_a_person_changes_by_another_request_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exceptions, "CHANGED_OTHERWISE", {(TYPE, "properties.state"): "POST setState"})
     assert entry(TYPE, of_version("2023-01-01", WRITE))["read_only"] == ["properties.since"]
+
+
+@pytest.mark.parametrize(
+    ("row", "left"),
+    [
+        ((TYPE, "properties.link.digest"), ["properties.link.url", "properties.since"]),
+        ((TYPE, "properties.link"), ["properties.since"]),
+        ((TYPE, "**.since"), ["properties.link"]),
+        (("Microsoft.Sh*/SHOPS", "**"), []),
+        (("Microsoft.Other/*", "**"), ["properties.link", "properties.since"]),
+    ],
+)
+def test_a_row_leaves_out_its_path_and_what_is_below_and_keeps_what_stands_beside_it(
+    monkeypatch: pytest.MonkeyPatch, row: tuple[str, str], left: list[str]
+) -> None:
+    monkeypatch.setattr(exceptions, "CHANGED_OTHERWISE", {row: "PUT of the content"})
+    models = (
+        model("Link", ("digest", "Optional[str]", READ), ("url", "Optional[str]", READ))
+        + model("Facts", ("link", 'Optional["_models.Link"]', READ), ("since", "Optional[str]", READ))
+        + resource_model("Shop", "Facts")
+    )
+    assert entry(TYPE, package(models, crud(SHOP, "Shop", "Shop")))["read_only"] == left
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["- {by: POST, paths: {}}", "- {paths: {A/b: [c]}}", "- {by: POST, paths: {A/b: [c, c]}}", "- text"],
+)
+def test_an_entry_of_the_exceptions_that_is_none_is_an_error(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "rows.yaml").write_text(wrong, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rows\.yaml"):
+        exceptions.read_exceptions(tmp_path / "rows.yaml")
 
 
 def test_an_exception_that_leaves_nothing_out_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.tools.small_packages import (
     CREATE,
     READ,
@@ -9,7 +11,6 @@ from tests.tools.small_packages import (
     entry,
     model,
     package,
-    request,
     resource_model,
 )
 from tools.platform_paths.package import read_package
@@ -143,7 +144,7 @@ def test_the_older_style_flattens_with_dots_and_marks_in_validation() -> None:
         "azure/mgmt/shop/operations/_shops_operations.py": _MSREST_OPERATIONS,
     }
     shop = read_package(Sources("azure-mgmt-shop", "1.0.0", files))
-    assert (shop.style, shop.skipped) == ("msrest", [])
+    assert shop.style == "msrest"
     assert entry(TYPE, shop)["read_only"] == [
         "properties.access.seenAt",
         "properties.labels.*.lastRun",
@@ -219,7 +220,29 @@ def test_a_text_that_its_model_seals_is_a_secret_wherever_it_stands() -> None:
     assert entry(TYPE, shop)["secret"] == ["properties.typeProperties.password.value"]
 
 
-def test_a_file_that_cannot_be_read_is_told_and_leaves_the_package_out() -> None:
-    shop = package("class Shop(_Model):\n    size: int = rest_field(\n", request("get", "GET", SHOP, answer="Shop"))
-    assert shop.folders == []
-    assert "models not understood (SyntaxError" in shop.skipped[0]
+@pytest.mark.parametrize(
+    ("models", "cause"),
+    [
+        ("class Shop(_Model):\n    size: int = rest_field(\n", "SyntaxError"),
+        ("class Shop:\n    size = 1\n", "neither TypeSpec nor msrest"),
+        ("class Shop(Model):\n    _attribute_map = {'size': {'key': 'size'}}\n", "KeyError"),
+        ("class Shop(Model):\n    _attribute_map = [1]\n", "no dictionary"),
+        (
+            "class A(B):\n    _attribute_map = {}\n\nclass B(A):\n    _attribute_map = {}\n",
+            "RecursionError",
+        ),
+    ],
+)
+def test_models_that_are_not_understood_are_an_error_that_names_the_package_and_the_folder(
+    models: str, cause: str
+) -> None:
+    files = {"azure/mgmt/shop/models/_models.py": models}
+    with pytest.raises(ValueError, match=f"azure-mgmt-shop 1.0.0: the models of azure/mgmt/shop.*{cause}"):
+        read_package(Sources("azure-mgmt-shop", "1.0.0", files))
+
+
+@pytest.mark.parametrize("operations", ["def (", "class Shops:\n    def get(self): ...\n    get.metadata = {}\n"])
+def test_operations_that_are_not_understood_are_an_error_that_names_the_file(operations: str) -> None:
+    models = model("Facts", ("size", "Optional[int]", WRITE))
+    with pytest.raises(ValueError, match=r"azure-mgmt-shop 1\.0\.0: azure/mgmt/shop/operations/_operations\.py: not"):
+        package(models, operations)

@@ -141,11 +141,30 @@ class Shop(msrest.serialization.Model):
 
 
 def test_posts_that_tell_settings_are_named_and_those_that_do_something_else_are_not() -> None:
-    posts = "".join(
-        request(f"post{name}", "POST", f"{SHOP}/{name}")
-        for name in ("listKeys", "getStatus", "restart", "export", "getItems")
-    )
+    told = ("getStatus", "listKeys", "pnsCredentials", "readonlykeys", "sharedKeys")
+    not_told = ("restart", "export", "getItems", "getBackendHealthOnDemand", "getBgpPeerStatus", "getProfilePackageUrl")
+    posts = "".join(request(f"post{name}", "POST", f"{SHOP}/{name}") for name in (*told, *not_told))
     items = crud(SHOP + "/getItems/{item}", "Shop", "Shop")
     shop = package(SHOP_MODELS, crud(SHOP, "Shop", "Shop") + posts + items)
-    assert entry(TYPE, shop)["settings_by_post"] == ["getStatus", "listKeys"]
+    assert entry(TYPE, shop)["settings_by_post"] == list(told)
     assert entry(TYPE, shop)["children"] == ["getItems"]
+
+
+def test_a_post_to_a_name_or_a_list_under_one_is_no_form_of_the_resource() -> None:
+    models = SHOP_MODELS + model("Answer", ("value", "Optional[int]", READ))
+    check = request("check", "POST", RESOURCE + "Microsoft.Shop/shops/checkName", body="Shop", answer="Answer")
+    listed = request("listed", "GET", RESOURCE + "Microsoft.Shop/shops/skus", answer="Answer")
+    shop = package(models, crud(SHOP, "Shop", "Shop") + check + listed)
+    assert entry(TYPE, shop) == {"package": "azure-mgmt-shop 1.0.0", "read_only": ["properties.state"]}
+
+
+def test_an_error_that_is_read_out_of_an_answer_is_not_the_answer() -> None:
+    get = request("get", "GET", SHOP, answer="Shop").replace(
+        "        deserialized",
+        "        if response.status_code != 200:\n"
+        "            error = _deserialize(_models.Problem, response.json())\n"
+        "        deserialized",
+    )
+    models = SHOP_MODELS + model("Problem", ("error", "Optional[str]", READ))
+    shop = package(models, get + request("put", "PUT", SHOP, body="Shop"))
+    assert entry(TYPE, shop)["read_only"] == ["properties.state"]

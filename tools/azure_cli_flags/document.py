@@ -23,8 +23,18 @@ for each provider namespace: a difference on such a path is told as a platform d
 watches the path.
 
 The tables are made from the models in Azure's own SDK packages for Python: a path is in a table where the models mark it as
-read-only, or where an answer has it and no request can carry it. In doubt a path counts as writable: one that is wrongly
-called read-only would hide a person's change, one that is missing costs a false halt.
+read-only, or where an answer has it and no request of the packages carries it. In doubt a path counts as writable: one that
+is wrongly called read-only would hide a person's change, one that is missing costs a false halt.
+
+Read-only for a PUT does not mean that nobody can change it. A POST (publish, share, failover), a PUT of another resource, or
+a PUT of a value that is never shown again, of which only a digest or a date is left, changes such paths too. Those that are
+known stand in two lists, and they count as configuration:
+
+- `tools/platform_paths/exceptions.yaml`: the path is left out of the tables. There each has what changes it.
+- `watch` in [policies/tolerated.yaml](../policies/tolerated.yaml): the path stays in the tables, and a change of it counts,
+  often under a condition: what is running at the moment, new identifiers, connections that others made.
+
+Both lists were made by hand, from the requests that the packages know. No witness tells whether they are complete.
 
 Where a table is wrong for you, a policy file corrects it: `watch` makes a path count again, `ignore` takes one out. See
 [policies/README.md](../policies/README.md).
@@ -50,12 +60,16 @@ difference any more. The verdicts stand in `tools/azure_cli_flags/verdicts.yaml`
 
 The generated commands of azure-cli carry schemas of their own, in which read-only properties have a flag. They are made
 from the same public API descriptions as the SDK packages, but by another generator, at other times, and mostly of other
-api-versions. Compared is what both know:
+api-versions. azure-cli has such commands for a part of Azure only; the figures below say how large it is. Compared is what
+both know:
 
 - A path of a table agrees where azure-cli flags it, something above it, or everything below it.
 - A flagged path of azure-cli agrees where the table has it, something above it, or everything below it.
 - What Drift Guard handles by rule is left out: `id`, `name`, `type`, `etag`, `tags`, `location`, `systemData` and
   `provisioningState` of a resource or of a part of it; so is what stands in a resource embedded in an embedded resource.
+
+Not compared is everything else: types and paths that azure-cli does not know, and whether a POST or a request to another
+resource changes a path that both call read-only.
 """
 
 
@@ -77,6 +91,10 @@ def _figures(findings: Findings) -> Iterator[str]:
     yield f"| known to both | {len(every):,} |"
     yield f"| of these, no path of a table differs | {_share(sum(not one.hidden for one in every), len(every))} |"
     yield f"| of these, no path of either side differs | {_share(sum(one.agrees for one in every), len(every))} |"
+    all_paths = sum(len(entry.read_only) for entry in findings.tables.values())
+    known_paths = _sum(every, lambda one: one.table_paths)
+    yield f"| read-only paths in the tables | {all_paths:,} |"
+    yield f"| of these, azure-cli knows | {_share(known_paths, all_paths)} |"
     for title, some in (("can write", findings.writable), ("only reads", findings.only_read)):
         paths = _sum(some, lambda one: one.table_paths)
         agreed = paths - _sum(some, lambda one: len(one.hidden))
@@ -94,8 +112,8 @@ def _figures(findings: Findings) -> Iterator[str]:
 def _hidden(findings: Findings) -> Iterator[str]:
     found = [one for one in findings.writable if one.hidden]
     yield "## Read-only in a table, not in azure-cli\n"
-    yield "Only this can hide a person's change. The list is complete; `right` says which side is to be believed after a look at"
-    yield "both sources."
+    yield "Where the table is wrong here, it hides a person's change. The list is complete for the paths that were compared, and"
+    yield "for no others; `right` says which side is to be believed after a look at both sources."
     yield "" if found else "There is none in the types that azure-cli can write.\n"
     for one in found:
         yield f"### {one.entry.title}\n"

@@ -5,6 +5,7 @@ Rules:
   that calls this one, and calls `self._client.get(url, …)`.
 - A method that is an `@overload` says nothing; a long-running operation calls the builder in `_x_initial`, and `begin_x` has
   the answer.
+- What is read out of an answer that is an error (`error = …`) is not the answer.
 - A body is what is serialized; one that is no model (or list or dictionary of models) is ANY: enums in the path are no body.
 - The URL is read up to a question mark.
 """
@@ -93,8 +94,9 @@ class _Methods:
         return None
 
     def _answer(self, node: ast.FunctionDef) -> Value | None:
+        errors = _read_as_errors(node)
         for call in _calls(node):
-            if not call.args or _called(call) not in ("_deserialize", "deserialize"):
+            if not call.args or _called(call) not in ("_deserialize", "deserialize") or call in errors:
                 continue
             wanted = call.args[0]
             if isinstance(wanted, ast.Constant) and isinstance(wanted.value, str):
@@ -171,6 +173,11 @@ def _is_overload(node: ast.FunctionDef) -> bool:
 
 def _calls(node: ast.FunctionDef) -> Iterator[ast.Call]:
     return (item for item in ast.walk(node) if isinstance(item, ast.Call))
+
+
+def _read_as_errors(node: ast.FunctionDef) -> list[ast.expr]:
+    assigned = [item for item in ast.walk(node) if isinstance(item, ast.Assign)]
+    return [item.value for item in assigned if isinstance(item.targets[0], ast.Name) and item.targets[0].id == "error"]
 
 
 def _called(call: ast.Call) -> str:

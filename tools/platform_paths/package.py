@@ -1,8 +1,14 @@
-"""Reads one package: its folders, each with models and operations, whatever style they are in."""
+"""Reads one package: its folders, each with models and operations, whatever style they are in.
+
+Rules:
+- A file that is not understood is an error: half of what a package says would call writable paths read-only.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from tools.platform_paths import models_msrest, models_typespec
@@ -13,38 +19,40 @@ from tools.platform_paths.wheels import Sources
 
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(?:-[a-z]+)?")
 _LEFT_OUT = re.compile(r"(?:_py3|_paged|_enums|_client)\.py$")  # copies of models, and what is none
+_NOT_UNDERSTOOD = (SyntaxError, ValueError, LookupError, TypeError, AttributeError, RecursionError, MemoryError)
 _FOLDER_VERSION = re.compile(r"v(20\d\d)_(\d\d)_(\d\d)(?:_([a-z]+))?")
 
 
 def read_package(sources: Sources) -> Package:
-    """Everything that a package says. What cannot be read is left out and told in `skipped`."""
+    """Everything that a package says. Raises ValueError, naming the file, for one that is not understood."""
     package = Package(sources.name, sources.version, style="")
     styles = set()
     for folder, files in _folders(sources.files).items():
         source = _model_source(files)
         if not source:
             continue
-        origin = f"{package.title} {PurePosixPath(folder).name}"
-        try:
-            models, annotations, style = _models(files, source, origin)
-        except (SyntaxError, ValueError, KeyError, TypeError) as error:
-            package.skipped.append(f"{folder}: models not understood ({type(error).__name__}: {error})")
-            continue
+        with _understood(f"{package.title}: the models of {folder}"):
+            models, annotations, style = _models(files, source, f"{package.title} {PurePosixPath(folder).name}")
         styles.add(style)
-        package.folders.append(_folder(folder, files, models, annotations, package.skipped))
+        package.folders.append(_folder(package.title, folder, files, models, annotations))
     package.style = "+".join(sorted(styles)) or "no models"
     return package
 
 
-def _folder(path: str, files: dict[str, str], models: Models, annotations: Annotations, skipped: list[str]) -> Folder:
+@contextmanager
+def _understood(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _NOT_UNDERSTOOD as error:
+        raise ValueError(f"{what}: not understood ({type(error).__name__}: {error})") from None
+
+
+def _folder(title: str, path: str, files: dict[str, str], models: Models, annotations: Annotations) -> Folder:
     folder, default_version = Folder(models), _default_version(path, files)
     for name, text in files.items():
-        if PurePosixPath(name).parent.name != "operations" or name.endswith("__init__.py"):
-            continue
-        try:
-            folder.operations += read_operations(text, models, annotations, default_version)
-        except SyntaxError as error:
-            skipped.append(f"{name}: operations not understood ({error})")
+        if PurePosixPath(name).parent.name == "operations" and not name.endswith("__init__.py"):
+            with _understood(f"{title}: {name}"):
+                folder.operations += read_operations(text, models, annotations, default_version)
     return folder
 
 

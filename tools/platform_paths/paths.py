@@ -4,7 +4,8 @@ Rules:
 - A path is read-only where no PUT or PATCH model lets it be written, and a model marks it so or a GET shows it all the same.
 - A path that is read-only in one subtype and writable in another is writable. So is whatever stands in an object that is not
   described, or that may hold any property.
-- The topmost path is told: it covers everything below it. `properties` itself is never told, only what stands in it.
+- The topmost path is told: it covers everything below it. `properties` itself is never told, only what stands in it; so is
+  an object in which a person can change something by another request (`opened`).
 - `id`, `name` and `etag` are never told, nor are `type`, `location`, `tags` and `systemData` of the resource itself, nor
   `provisioningState` anywhere: they have rules of their own.
 - An embedded resource of another type is not entered: a body holds a reference there.
@@ -52,12 +53,14 @@ class Paths:
     in_doubt: list[str] = field(default_factory=list)
 
 
-def platform_paths(shown: Bodies, sent: Bodies, is_reference: IsReference) -> Paths:
+def platform_paths(
+    shown: Bodies, sent: Bodies, is_reference: IsReference, opened: frozenset[str] = frozenset()
+) -> Paths:
     """The paths of a resource that a GET answers as `shown` and a PUT or PATCH sends as `sent`; sorted.
 
     Nothing shown: the models that are sent say by themselves what is read-only. Nothing sent: everything is.
     """
-    walk = _Walk(is_reference, _without_properties(shown, sent))
+    walk = _Walk(is_reference, _without_properties(shown, sent), opened)
     walk.value("", once(shown) or once(sent), once(sent), ())
     if has_secure_texts(sent):
         walk.secrets.secure_texts("", once((*shown, *sent)))
@@ -69,8 +72,9 @@ Found = list[tuple[Models, Property]]
 
 
 class _Walk:
-    def __init__(self, is_reference: IsReference, flat: Bodies) -> None:
+    def __init__(self, is_reference: IsReference, flat: Bodies, opened: frozenset[str]) -> None:
         self._flat = flat
+        self._opened = opened
         self.found = Paths()
         self.secrets = SecretPaths()
         self._is_reference = is_reference
@@ -109,7 +113,7 @@ class _Walk:
         elif _is_marked(seen) or any(item.readable for _, item in sends):
             self._tell(place, at, name, seen or sends)
         elif seen and place.is_complete(place.sent):
-            if place.may_be_renamed(seen):
+            if at != "properties" and place.may_be_renamed(seen):
                 self.found.in_doubt.append(at)
             else:
                 self._tell(place, at, name, seen)
@@ -125,6 +129,8 @@ class _Walk:
             return
         if at == "properties":
             self.value(at, _values(seen), self._flat, place.stack)
+        elif at in self._opened:
+            self.value(at, _values(seen), (), place.stack)
         else:
             self.found.read_only.append(at)
 
@@ -149,7 +155,7 @@ class _Place:
         of_the_kind = (
             item.writable and item.value.kind in kinds for n in hidden for _, item in properties(self.sent, n)
         )
-        return bool(self.path) and any(of_the_kind)
+        return any(of_the_kind)
 
 
 def _without_properties(shown: Bodies, sent: Bodies) -> Bodies:

@@ -1,4 +1,4 @@
-"""What a build read and found, for people: counts, and in detail what was skipped and why."""
+"""What a build read and found, for people: counts, and in detail what was left out and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def report_of(packages: list[Package], resources: Resources, table: Table, size:
     by_style = dict.fromkeys(styles, 0)
     for package in packages:
         by_style[package.style] += types_of[package.title]
-    skipped = [f"{package.title}: {reason}" for package in packages for reason in package.skipped]
     unused = [package.title for package in packages if not types_of[package.title]]
     summary = [
         f"packages            {len(packages)} ({len(unused)} without a type of their own)",
@@ -41,10 +40,8 @@ def report_of(packages: list[Package], resources: Resources, table: Table, size:
         f"left writable       {len(table.in_doubt)} paths on which models disagree",
         f"from a preview      {len(previews)} types",
         f"no resources        {len(resources.skipped)} types",
-        f"not understood      {len(skipped)}",
     ]
     details = [
-        *(f"not understood: {line}" for line in skipped),
         *(f"no type of its own: {line}" for line in unused),
         *(f"no resource: {name}: {reason}" for name, reason in sorted(resources.skipped.items())),
         *(f"from a preview: {line}" for line in sorted(previews)),

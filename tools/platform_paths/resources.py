@@ -5,9 +5,11 @@ Rules:
 - Of several api-versions the one counts that can be written, is stable and is the newest, in this order of weight; each
   literal name has its own.
 - What any other stable api-version lets a PUT or PATCH write is writable.
-- A type that can only be read counts where its model has an `id`: the rest are answers, not resources.
+- A type, or a literal name, that can only be read counts where its model has an `id`: the rest are answers, not resources.
+- A literal name that can only be posted to or deleted is no name of a resource.
 - A name that can only be read is written as the other names of its type are, if they are.
-- A POST whose name begins with `list`, `get` or `export…` tells settings that a GET does not show.
+- A POST whose name begins with `list`, `get` or `export…` tells settings that a GET does not show; so do those that give keys
+  under another name. The health of back ends, the state of peers and the address of a package to load are none.
 - A type that can only be read and is written as a part of a resource above it goes by the marks of its own model.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tools.platform_paths.bodies import Bodies, may_be_sent, models_in, once
@@ -23,9 +25,11 @@ from tools.platform_paths.schema import Folder, Models, Operation, Package
 from tools.platform_paths.urls import Target, targets
 
 _WRITES = ("PUT", "PATCH")
-_TELLS_SETTINGS = re.compile(
-    r"(?:list|get|export(?=[a-z]))", re.IGNORECASE
-)  # a bare `export` writes data somewhere else
+_SHOWS_AND_WRITES = ("GET", *_WRITES)
+_TELLS_SETTINGS = re.compile(  # a bare `export` writes data somewhere else
+    r"list|get|export(?=[a-z])|(?:shared|readonly)keys$|pnscredentials$", re.IGNORECASE
+)
+_TELLS_NO_SETTINGS = re.compile(r"health|peerstatus|packageurl", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,11 @@ class Resources:
         self.skipped: dict[str, str] = {}
         self.types: dict[str, Resource] = {}
         for key, all_uses in uses.items():
-            requests = [use for use in all_uses if use.target.action is None]
-            if not any(use.operation.verb in ("GET", *_WRITES) for use in requests):
+            requests = _of_resources(all_uses)
+            if not requests:
                 continue
             resource = self._resource(key, requests)
-            if not resource.can_be_put and not _is_resource(resource):
+            if not resource.can_be_put and not any(map(_is_resource, resource.forms.values())):
                 self.skipped[resource.name] = "can only be read, and its model has no id"
             else:
                 self.types[key] = resource
@@ -100,6 +104,7 @@ class Resources:
         resource = Resource(self._spellings.of(key), best[0].package, _version(best), any(map(_is_write, requests)))
         for literal in sorted({use.target.literal for use in requests}, key=str):
             resource.forms[literal] = _form([use for use in requests if use.target.literal == literal])
+        _leave_out_answers(resource, {use.target.literal for use in requests if _is_write(use)})
         everything_sent = once(body for form in resource.forms.values() for body in form.sent)
         for form in resource.forms.values():
             form.sent = form.sent or everything_sent
@@ -117,9 +122,7 @@ class Resources:
         """The POST requests that tell what a GET does not; one to a collection of children creates a child."""
         actions = {use.target.action for use in uses if use.operation.verb == "POST" and use.target.action}
         return tuple(
-            sorted(
-                name for name in actions if _TELLS_SETTINGS.match(name) and f"{key}/{name.lower()}" not in self.types
-            )
+            sorted(name for name in actions if _tells_settings(name) and f"{key}/{name.lower()}" not in self.types)
         )
 
     def _bodies(self) -> dict[tuple[Models, str], set[str]]:
@@ -132,10 +135,30 @@ class Resources:
                         found[models, model.name].add(key)
         return found
 
+    def keep_namespaces(self, namespaces: Container[str]) -> None:
+        """Leaves out the types of other namespaces; `namespaces` in lower case."""
+        self.types = {key: item for key, item in self.types.items() if key.partition("/")[0] in namespaces}
+
     def is_reference(self, key: str, models: Models, model: str) -> bool:
         """Whether a model inside the body of the type `key` is another resource, not a child of it."""
         types = self.bodies.get((models, model), set())
         return bool(types) and not any(name == key or name.startswith(f"{key}/") for name in types)
+
+
+def _of_resources(uses: list[Use]) -> list[Use]:
+    return [use for use in uses if use.target.action is None and use.operation.verb in _SHOWS_AND_WRITES]
+
+
+def _leave_out_answers(resource: Resource, written: set[str | None]) -> None:
+    """Leaves out the literal names that only tell something, where the type has a form beside them."""
+    forms = {
+        name: form for name, form in resource.forms.items() if name is None or name in written or _is_resource(form)
+    }
+    resource.forms = forms or resource.forms
+
+
+def _tells_settings(action: str) -> bool:
+    return _TELLS_SETTINGS.match(action) is not None and _TELLS_NO_SETTINGS.search(action) is None
 
 
 def _by_folder(uses: list[Use]) -> list[list[Use]]:
@@ -183,9 +206,8 @@ def _is_write(use: Use) -> bool:
     return use.operation.verb in _WRITES
 
 
-def _is_resource(resource: Resource) -> bool:
-    shown = [model for form in resource.forms.values() for _, model in models_in(form.shown)]
-    return any("id" in model.properties for model in shown)
+def _is_resource(form: Form) -> bool:
+    return any("id" in model.properties for _, model in models_in(form.shown))
 
 
 class _Spellings:

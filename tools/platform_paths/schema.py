@@ -101,13 +101,12 @@ class Folder:
 
 @dataclass(slots=True)
 class Package:
-    """Everything that is read of one package. `style`: of its models. `skipped`: what was not understood, and why."""
+    """Everything that is read of one package. `style`: of its models."""
 
     name: str
     version: str
     style: str
     folders: list[Folder] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from tools.platform_paths.bodies import Bodies
-from tools.platform_paths.exceptions import unused, without_exceptions
+from tools.platform_paths.exceptions import above_exceptions, unused, without_exceptions
 from tools.platform_paths.paths import Paths, platform_paths
 from tools.platform_paths.resources import Form, Resource, Resources
 
@@ -50,9 +50,10 @@ def table_of(resources: Resources) -> Table:
 
 def _entry(key: str, resource: Resource, resources: Resources, table: Table) -> Entry:
     is_reference = partial(resources.is_reference, key)
+    find = partial(platform_paths, is_reference=is_reference, opened=above_exceptions(resource.name))
     own, named = _split(resource.forms)
-    paths = platform_paths(own.shown, own.sent, is_reference) if own is not None else Paths()
-    names = {name: platform_paths(form.shown, form.sent, is_reference) for name, form in sorted(named.items())}
+    paths = find(own.shown, own.sent) if own is not None else Paths()
+    names = {name: find(form.shown, form.sent) for name, form in sorted(named.items())}
     every = (paths, *names.values())
     table.found |= {(resource.name, path) for found in every for path in found.read_only}
     table.in_doubt += [f"{resource.name} {path}" for found in every for path in found.in_doubt]
