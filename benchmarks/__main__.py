@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from benchmarks import (
     check_memory,
@@ -18,9 +19,10 @@ from benchmarks import (
     judgement_leaves,
     mutations,
     replay_speed,
+    secret_shapes_speed,
     start_up,
 )
-from benchmarks.row import Row, any_short, heading, shown
+from benchmarks.row import Row, any_missed, heading, shown
 
 BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
     "speed": check_speed.rows,
@@ -29,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
     "start": start_up.rows,
     "compare": compare_speed.rows,
     "long": compare_speed_long.rows,
+    "shapes": secret_shapes_speed.rows,
     "judgement": judgement.rows,
     "leaves": judgement_leaves.rows,
     "mutations": mutations.rows,
@@ -36,7 +39,7 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the benchmarks that are named, by default all; 1 where one falls short, else 0."""
+    """Run the benchmarks that are named, by default all; 1 where one misses its bound, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what Drift Guard promises.")
     parser.add_argument("--quick", action="store_true", help="measure next to nothing: shows that all of it runs")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
@@ -48,9 +51,9 @@ def main(arguments: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in asked.names or BENCHMARKS:
         for row in BENCHMARKS[name](quick=asked.quick):
-            print(shown(row), flush=True)
-            rows.append(row)
-    return 1 if any_short(rows) and not asked.quick else 0
+            rows.append(replace(row, bound=None) if asked.quick else row)
+            print(shown(rows[-1]), flush=True)
+    return 1 if any_missed(rows) else 0
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         ours = _seconds_of(lambda: _ours(environ), count)
         theirs = _seconds_of(lambda: bare_sdk.get_all(server.endpoint, wanted), count)
         _warm_up(environ, server, wanted)
-        server.latency(0.0 if quick else LATENCY)
-        yield from _compared(f"check of {count:,}, {LATENCY * 1000:.0f} ms each", server, ours, theirs, rounds, {})
+        latency = 0.0 if quick else LATENCY
+        server.latency(latency)
+        yield from _compared(f"check of {count:,}, {latency * 1000:.0f} ms each", server, ours, theirs, rounds, {})
         if not quick:
             title = f"check of {count:,}, ARM's bucket of 250 and 25/s"
             yield from _compared(title, server, ours, theirs, 1, BUCKET)

@@ -1,7 +1,7 @@
 """How right the judgement is on recorded traffic. `python -m benchmarks.judgement` lists every pair behind the figures.
 
 Rules:
-- Pairs of two GETs, and pairs that begin with the answer to a write, are counted apart.
+- Pairs of two GETs, and pairs that begin with the answer to a write, are counted apart, under the bound of both together.
 - Quiet pairs (nobody wrote) are beside what the ETag and a plain comparison of the bodies say of them.
 - Where a pair was written, a second opinion (judgement_plain.py) says whether its writable configuration differs.
 - Nothing is tuned to the recordings here: the policy is the built-in one.
@@ -30,12 +30,30 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         return
     pairs = judged(file, _QUICK_LINES if quick else None)
     yield Row("recorded pairs judged", len(pairs), unit="", note=f"limits: {LIMITS}")
-    for way in (FROM_GET, FROM_WRITE):
-        seen = [pair for pair in pairs if pair.way == way]
-        for settled in (True, None):
-            yield _quiet(f"quiet, {_SETTLED[settled]}, {way}: called drift", _labelled(seen, "quiet", settled))
-        yield _running(f"quiet, running, {way}: called drift", _labelled(seen, "quiet", False))
+    for settled, word in _SETTLED.items():
+        for way, seen in _by_way(_labelled(pairs, "quiet", settled)):
+            yield _quiet(f"quiet, {word}, {way}: called drift", seen)
+    for way, seen in _by_way(_labelled(pairs, "quiet", False)):
+        yield _running(f"quiet, running, {way}: called drift", seen)
+    for way, seen in _by_way(pairs):
         yield _written(f"written, {way}: change overlooked", seen)
+
+
+def _by_way(pairs: Sequence[Judged]) -> Iterator[tuple[str, list[Judged]]]:
+    """All of a class, then each way of recording."""
+    yield "all", list(pairs)
+    for way in (FROM_GET, FROM_WRITE):
+        yield way, [pair for pair in pairs if pair.way == way]
+
+
+def false_alarms(pairs: Sequence[Judged], settled: bool | None) -> list[Judged]:
+    """The quiet pairs of a class (True: final, None: no state, False: running) that are called drift."""
+    return [pair for pair in _labelled(pairs, "quiet", settled) if pair.moved]
+
+
+def overlooked(pairs: Sequence[Judged]) -> list[Judged]:
+    """The written pairs whose configuration differs and that are neither called drift nor told as in flight."""
+    return [pair for pair in changed_among(pairs) if not pair.moved and not pair.in_flight]
 
 
 def changed_among(pairs: Sequence[Judged]) -> list[Judged]:
@@ -74,17 +92,18 @@ def _running(what: str, pairs: list[Judged]) -> Row:
 
 def _written(what: str, pairs: list[Judged]) -> Row:
     differing = changed_among(pairs)
-    missed = [pair for pair in differing if not pair.moved and not pair.in_flight]
+    missed = overlooked(pairs)
+    drift = sum(pair.moved for pair in differing)
     note = (
-        f"of {len(differing)} whose configuration differs{_in_flight(differing)}; {len(unchanged_among(pairs))} more differ "
-        f"in form or where Azure writes{_named(missed)}"
+        f"of {len(differing)} whose configuration differs: {drift} called drift{_in_flight(differing)}; "
+        f"{len(unchanged_among(pairs))} more differ in form or where Azure writes{_named(missed)}"
     )
     return Row(what, len(missed), 0.0, "", note)
 
 
 def _in_flight(pairs: list[Judged]) -> str:
     count = sum(pair.in_flight for pair in pairs)
-    return f"; {count} in flight" if count else ""
+    return f"; {count} in flight, not judged" if count else ""
 
 
 def _named(pairs: list[Judged]) -> str:

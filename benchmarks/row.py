@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Row:
     """One measurement. `bound` is the most that `value` may be, in `unit`; None where the row is for reading only.
 
+    A value without a unit is a count, and is shown as a whole number.
     `value` is None where nothing was measured; `note` says why, or what stands behind the number.
     """
 
@@ -20,21 +21,21 @@ class Row:
     note: str = ""
 
     @property
-    def short(self) -> bool:
+    def missed(self) -> bool:
         """Whether the measurement misses its bound."""
         return self.value is not None and self.bound is not None and self.value > self.bound
 
     @property
     def result(self) -> str:
-        """`ok`, `short`, or what kept it from being either."""
+        """`ok`, `missed`, or what kept it from being either."""
         if self.value is None:
             return "not measured"
         if self.bound is None:
             return ""
-        return "short" if self.short else "ok"
+        return "missed" if self.missed else "ok"
 
 
-_WIDTHS = (50, 12, 12, 13)
+_WIDTHS = (54, 12, 12, 13)
 
 
 def heading() -> str:
@@ -48,17 +49,19 @@ def shown(row: Row) -> str:
     return _line(row.what, _number(row.value, row.unit), _number(row.bound, row.unit), row.result, row.note)
 
 
-def any_short(rows: Iterable[Row]) -> bool:
+def any_missed(rows: Iterable[Row]) -> bool:
     """Whether one of the rows misses its bound."""
-    return any(row.short for row in rows)
+    return any(row.missed for row in rows)
 
 
 def _line(*cells: str) -> str:
-    fixed = (cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False))
+    fixed = (f"{cell} ".ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False))
     return "".join([*fixed, cells[-1]]).rstrip()
 
 
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
+    if not unit:
+        return f"{value:,.0f}"
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}"

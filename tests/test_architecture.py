@@ -53,9 +53,10 @@ LAYERS: dict[str, set[str]] = {
 # The steps of flow/ in their order: a file imports only files that stand before it.
 STEPS = [
     "moment", "strict_json", "resource", "reading", "path", "identity", "place", "secret_shapes",
-    "secrets", "canonical", "condition", "classify", "diff", "patch", "raw_form", "normalised", "treated", "settled",
-    "attribute", "platform_table", "policy", "policy_notices", "record", "check", "compare", "presence",
-    "decide", "halt", "ledger", "evidence", "ticket", "review",
+    "secrets", "canonical", "condition", "classify", "diff", "patch", "raw_form", "normalised",
+    "treated", "settled", "attribute", "platform_table", "policy", "policy_overlap", "policy_notices", "record",
+    "check", "compare", "presence", "decide", "halt", "ledger", "evidence", "ticket",
+    "review",
 ]  # fmt: skip
 BESIDE_THE_STEPS = {
     "ports": "the Protocols: they name the types of any step, and no step calls them",

@@ -21,6 +21,7 @@ from driftguard.flow.policy_notices import notices, superfluous
 from driftguard.flow.resource import parse_ref
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
+from driftguard.policy_file.examined import examine
 from driftguard.policy_file.keys import (
     DEFAULTS,
     JOB,
@@ -161,7 +162,9 @@ BAD = {
     "jobs not a list": ("version: 1\njobs: {match: a}\n", 2, "list"),
     "rules of nothing": ("version: 1\nrules:\n", 2, "list"),
     "job without match": ("version: 1\njobs:\n  - mode: observe\n", 3, "'match' is missing"),
-    "boolean for a word": ("version: 1\njobs:\n  - match: a\n    mode: off\n", 4, 'YAML reads off as true or false: write "off"'),
+    "boolean for a word": ("version: 1\njobs:\n  - match: a\n    mode: off\n", 4,
+                         "YAML reads off as true or false: write one of enforce, observe"),
+    "boolean for a number": ("version: 1\ndefaults: {stability_reads: on}\n", 2, "write a number from 1 to 10"),
     "boolean for a text": ("version: 1\njobs:\n  - match: yes\n", 3, 'write "yes"'),
     "boolean as a key": ("version: 1\non: {}\n", 2, "YAML reads on as"),
     "number for a text": ("version: 1\njobs:\n  - match: 2024\n", 3, 'in quotes: "2024"'),
@@ -188,6 +191,15 @@ BAD = {
     "principal of a label": ("version: 1\njobs:\n  - match: a\n    principals:\n      - label: x\n", 5, "app_id"),
     "app id": ("version: 1\njobs:\n  - match: a\n    principals:\n      - app_id: x\n", 5, "GUID"),
     "account of two": ("version: 1\nidentities:\n  anna: [a@x]\n  ben: [b@x,\n    A@x]\n", 5, "one of 'anna'"),
+    "api-version of no day": ("version: 1\napi_versions:\n  A.b/c: 2024-13-45\n", 3, "'2024-13-45': there is no such day"),
+    "preview of no day": ("version: 1\napi_versions: {A.b/c: 2024-02-30-preview}\n", 2, "there is no such day"),
+    "no condition": (RULE_HEAD + "    watch: [a]\n    when: null\n", 6, "write {path: "),
+    "a list for a match": ("version: 1\nrules:\n  - {name: r, match: [a], watch: [a]}\n", 3, "write {type: "),
+    "a rule that is a text": ("version: 1\nrules:\n  - tags\n", 3, "write name: …, match: …"),
+    "nothing for a needed key": ("version: 1\nrules:\n  - {name: , match: {type: '*'}, watch: [a]}\n", 3, "write a text"),
+    "a tag on a plain value": ('version: !!int "1"\n', 1, "the tag '!!int' is not used here"),
+    "a tag without a name": ("version: 1\njobs: ! []\n", 2, "the tag '!' is not used here"),
+    "a name with a blank": (RULE_HEAD + "    watch: ['tags.cost center']\n", 5, "tags['cost center']"),
     "api-version": ("version: 1\napi_versions:\n  A.b/c: latest\n", 3, "2024-05-01"),
     "type of an api-version": ("version: 1\napi_versions:\n  vnet: 2024-05-01\n", 3, "Microsoft.Network/virtualNetworks"),
     "rule without a name": ("version: 1\nrules:\n  - match: {type: a/b}\n    watch: [a]\n", 3, "'name' is missing"),
@@ -486,3 +498,52 @@ def test_the_example_in_the_readme_loads_without_a_warning(tmp_path: Path) -> No
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     example = readme.split("```yaml\n")[1].split("```")[0]
     assert notices(load(tmp_path, example), TODAY) == ()
+
+
+REMEDIES = {
+    "mode": ("version: 1\njobs: [{match: a, mode: on}]\n", "write one of enforce, observe"),
+    "response": ("version: 1\ndefaults: {on_drift: {person: no}}\n", "write one of halt, warn, accept"),
+    "key": ("version: 1\ndefaults: {on_drift: {on: halt}}\n", "known here: person, unknown, "),
+    "list": ("version: 1\nrules: [{name: r, match: {name: a}, watch: tags}]\n", 'write ["tags"]'),
+    "top-level list": ("- version: 1\n", "write at least: version: 1"),
+    "top-level text": ("policy\n", "write at least: version: 1"),
+    "version of nothing": ("version:\n", "write the version 1"),
+    "match of nothing": ("version: 1\nrules: [{name: r, match: , watch: [a]}]\n", "write {type: Microsoft.Network/"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "remedy"), REMEDIES.values(), ids=REMEDIES.keys())
+def test_a_remedy_does_not_lead_to_the_next_error(tmp_path: Path, text: str, remedy: str) -> None:
+    with pytest.raises(BadPolicyFile) as caught:
+        load(tmp_path, text)
+    [problem] = caught.value.found
+    assert problem.remedy.startswith(remedy)
+    assert "write {}" not in problem.remedy
+    assert not (problem.remedy.endswith("remove the key") and text.startswith(("version:\n", "version: 1\nrules")))
+
+
+def test_a_path_that_cannot_be_read_is_said_once(tmp_path: Path) -> None:
+    first = refusal(tmp_path, RULE_HEAD + "    watch: ['tags.cost center']\n")
+    assert first.count("is not a path") == 1
+    load(tmp_path, RULE_HEAD + """    watch: ["tags['cost center']"]\n""")
+
+
+def test_a_type_that_its_namespace_does_not_have_is_told_with_the_closest_one(tmp_path: Path) -> None:
+    def warnings(type_: str) -> list[str]:
+        rule = f"version: 1\nrules: [{{name: r, match: {{type: '{type_}'}}, watch: [tags]}}]\n"
+        (tmp_path / "mine.yaml").write_text(rule, encoding="utf-8")
+        return [str(one) for one in examine(tmp_path / "mine.yaml", folder=FOLDER, today=TODAY).warnings]
+
+    [one] = warnings("Microsoft.Network/virtualNetwork")
+    assert one.startswith(f"{tmp_path / 'mine.yaml'}:2: ")
+    assert one.endswith("not known in its namespace: did you mean Microsoft.Network/virtualNetworks?")
+    for known in ("microsoft.network/VIRTUALNETWORKS", "Microsoft.Network/virtualNetworks/subnets", "Contoso.X/virtualNetwork",
+                  "Microsoft.Network/something/quite/else", "Microsoft.Network/virtualNetwor*"):  # fmt: skip
+        assert warnings(known) == []
+
+
+def test_a_damaged_table_is_told_by_the_look_at_the_types(folder: Path, tmp_path: Path) -> None:
+    table(folder, "[")
+    (tmp_path / "mine.yaml").write_text(RULE_HEAD.replace("*", VNET.type) + "    watch: [a]\n", encoding="utf-8")
+    [error] = examine(tmp_path / "mine.yaml", folder=folder, today=TODAY).errors
+    assert "not a platform table" in error.text and error.remedy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -123,13 +123,15 @@ def working(what: str) -> Iterator[None]:
 
 
 def report(call: Call, error: DriftGuardError) -> int:
-    """Tell an error in one line; its exit code."""
+    """Tell an error in one line; its exit code, also where the line cannot be written."""
     from driftguard.render.json_views import error_view, json_text
     from driftguard.render.text import error_text
 
     if call.as_json:
-        click.echo(json_text(error_view(error)))
-    click.echo(error_text(error), err=True)
+        with suppress(OSError):
+            click.echo(json_text(error_view(error)))
+    with suppress(OSError):
+        click.echo(error_text(error), err=True)
     return error.exit_code
 
 

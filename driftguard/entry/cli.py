@@ -8,8 +8,11 @@ Rules:
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -142,7 +145,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except DriftGuardError as error:
         return report(call, error)
     except NoArgsIsHelpError as error:  # `driftguard halts`: the help, and the exit code of a wrong call
-        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        with suppress(OSError):
+            click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         return 3
     except click.ClickException as error:
         call.as_json = call.as_json or "--json" in arguments
@@ -150,12 +154,22 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # click takes it for a Ctrl-D, and no command asks for any input
             return _fault(call, error.__cause__)
-        click.echo("driftguard: interrupted; nothing was decided", err=True)
+        with suppress(OSError):
+            click.echo("driftguard: interrupted; nothing was decided", err=True)
         return 2
     except (BrokenPipeError, SystemExit):  # click ends with 1, our word for a halt, where nobody reads its output
         return 2
+    except OSError as error:
+        return report(call, _full(error)) if error.errno in _FULL else _fault(call, error)
     except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
         return _fault(call, error)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _full(error: OSError) -> CannotTell:
+    return CannotTell(f"the result cannot be written: {error.strerror}", "free space, or write it somewhere else")
 
 
 def _usage(error: click.ClickException) -> WrongUse:
@@ -180,7 +194,18 @@ def _place(error: BaseException) -> str:
 
 def main() -> None:
     """The console script."""
-    sys.exit(run(sys.argv[1:], process_environment()))
+    code = run(sys.argv[1:], process_environment())
+    _leave_nothing_to_write()
+    sys.exit(code)
+
+
+def _leave_nothing_to_write() -> None:
+    """Let go of what the output does not take: Python would try again at its end, and leave with an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _take_its_place(written: Path, path: Path, out: str) -> None:
 
 
 def _cannot_open(out: str, error: Exception) -> WrongUse:
-    told = error.strerror if isinstance(error, OSError) else type(error).__name__
+    told = error.strerror if isinstance(error, OSError) else "no file can have that name"
     return WrongUse(f"the verdicts cannot be written to {out}: {told}", "name a file that can be written")
 
 

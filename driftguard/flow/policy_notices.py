@@ -2,9 +2,10 @@
 
 Rules:
 - A notice never changes how anything is judged.
-- A rule of a shipped file (`tolerated: …`) is not told for being broad: it is the product's, not the team's.
+- A rule of a shipped file (`tolerated: …`) is not told for being broad: it is the product's, not the team's. What is told
+  of it together with a team's rule stands at the line of the team's.
 - What no one can be sure of is not told: a notice that is wrong teaches people to skip them all. A rule with a condition
-  is passed over where the condition may make the difference.
+  is passed over where the condition may make the difference, an expired one wherever it would have to apply.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ from datetime import date, timedelta
 from fnmatch import fnmatchcase
 
 from driftguard.flow.attribute import Actor
+from driftguard.flow.canonical import canonical
+from driftguard.flow.classify import PathRules
 from driftguard.flow.path import Path, PathPattern, parse_path
-from driftguard.flow.policy import JobPolicy, Match, Policy, Response, Rule
+from driftguard.flow.policy import JobPolicy, Policy, Response, Rule
+from driftguard.flow.policy_overlap import Contradiction, contradictions, fits_everything, shadowed
+from driftguard.flow.reading import Json
 from driftguard.flow.resource import ResourceRef
 
 TELL_AHEAD = timedelta(days=30)
 SHIPPED = "tolerated: "
 """How the names of the rules in the shipped file begin."""
+HOW_TO_QUOTE = "a name with a blank, dot, colon or slash stands in brackets and quotes, as in tags['cost center']"
+"""The remedy for a path that cannot be read, beside an example of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +75,12 @@ class Examined:
 
 def notices(policy: Policy, today: date) -> tuple[Notice, ...]:
     """Everything that can be told from the policy alone, on a day (UTC)."""
-    always = [rule for rule in policy.rules if rule.when is None]
-    own = [rule for rule in always if is_own(rule)]
+    own = [rule for rule in policy.rules if is_own(rule) and rule.when is None and not _is_expired(rule, today)]
     defaults = policy.defaults
     return (
         *_dates(policy.rules, today),
         *_idle_rules(policy.rules),
-        *_contradictions(always),
+        *_contradictions(policy.rules, today),
         *_whole_resources(own),
         *_every_type(own),
         *_shadowed_jobs(policy.jobs),
@@ -94,12 +100,16 @@ def is_own(rule: Rule) -> bool:
 
 def _dates(rules: Iterable[Rule], today: date) -> Iterator[Notice]:
     for rule in rules:
-        if rule.expires and rule.expires < today:
+        if _is_expired(rule, today):
             text = f"rule {rule.name!r} expired on {rule.expires} and is not applied"
             yield Notice(rule.where, text, "renew or remove it")
         elif rule.expires and rule.expires - today <= TELL_AHEAD:
             text = f"rule {rule.name!r} expires on {rule.expires}"
             yield Notice(rule.where, text, "renew it or prepare to lose it")
+
+
+def _is_expired(rule: Rule, today: date) -> bool:
+    return rule.expires is not None and rule.expires < today
 
 
 def _idle_rules(rules: Iterable[Rule]) -> Iterator[Notice]:
@@ -130,16 +140,29 @@ def _could_fit(glob: str, possible: re.Pattern[str]) -> bool:
     return any(possible.match(text.replace("*", filling)) for filling in ("", "x", "x/x"))
 
 
-def _contradictions(rules: Iterable[Rule]) -> Iterator[Notice]:
+def _contradictions(rules: Iterable[Rule], today: date) -> Iterator[Notice]:
     """A path both ignored and watched for the same resources: ignoring wins, which the watching rule did not mean."""
     rules = list(rules)
-    ignored = {(rule.match, path.lower()): rule for rule in rules for path in rule.ignore}
-    for rule in rules:
-        for path in rule.watch:
-            other = ignored.get((rule.match, path.lower()))
-            if other:
-                text = f"rule {rule.name!r} watches {path!r}, but rule {other.name!r} ignores it, and wins"
-                yield Notice(rule.where, text, f"take the path out of one of them; the other stands at {other.where}")
+    own = [rule for rule in rules if is_own(rule)]
+    shipped = [rule for rule in rules if not is_own(rule)]
+    yield from (_never_watched(found) for found in contradictions(own, rules, today))
+    hidden = {(found.ignoring.name, found.ignored): found for found in contradictions(shipped, own, today)}
+    for found in hidden.values():
+        ignoring, watching = found.ignoring, found.watching
+        text = f"rule {ignoring.name!r} ignores {found.ignored!r}, and so hides what rule {watching.name!r} is there to tell"
+        yield Notice(ignoring.where, text, f"take the path out, unless {found.watched} may change unseen")
+
+
+def _never_watched(found: Contradiction) -> Notice:
+    watching, ignoring = found.watching, found.ignoring
+    what = "it" if found.ignored.lower() == found.watched.lower() else repr(found.ignored)
+    where = "" if found.everywhere else " in the resources of both"
+    text = (
+        f"rule {watching.name!r} watches {found.watched!r}, but rule {ignoring.name!r} ignores {what}{where}, and wins"
+    )
+    if is_own(ignoring):
+        return Notice(watching.where, text, f"take the path out of one of them; the other stands at {ignoring.where}")
+    return Notice(watching.where, text, "take the path out: that rule always applies")
 
 
 _PROPERTY_OF_NO_RULE = "a property that no rule names"
@@ -158,22 +181,16 @@ def _whole_resources(rules: Iterable[Rule]) -> Iterator[Notice]:
 
 def _every_type(rules: Iterable[Rule]) -> Iterator[Notice]:
     for rule in rules:
-        if rule.ignore and rule.match == Match(type="*"):
+        if rule.ignore and fits_everything(rule.match):
             text = f"rule {rule.name!r} ignores {', '.join(rule.ignore)} in every resource of every type"
             yield Notice(rule.where, text, "name in its match the types or resource groups that it is meant for")
 
 
 def _shadowed_jobs(jobs: tuple[JobPolicy, ...]) -> Iterator[Notice]:
-    for position, entry in enumerate(jobs):
-        earlier = next((other for other in jobs[:position] if _covers(other.match, entry.match)), None)
-        if earlier:
-            text = f"the entry for {entry.match!r} never applies: {earlier.match!r} at {earlier.where} comes first"
-            yield Notice(entry.where, text, "move it before that one, or remove it")
-
-
-def _covers(glob: str, other: str) -> bool:
-    """Whether every name that fits `other` surely fits `glob`: equal, or `glob` has no wildcard but `*`."""
-    return glob == other or (not set("?[") & set(glob) and fnmatchcase(other, glob))
+    for place, earlier in shadowed([entry.match for entry in jobs]):
+        entry, first = jobs[place], jobs[earlier]
+        text = f"the entry for {entry.match!r} never applies: {first.match!r} at {first.where} comes first"
+        yield Notice(entry.where, text, "move it before that one, or remove it")
 
 
 def _risky_answers(*settings: JobPolicy) -> Iterator[Notice]:
@@ -185,17 +202,37 @@ def _risky_answers(*settings: JobPolicy) -> Iterator[Notice]:
 
 
 def _superfluous(policy: Policy, today: date) -> Iterator[Notice]:
-    for rule in filter(is_own, policy.rules):
-        if not rule.ignore or _is_glob(rule.match.type):
-            continue
-        ref = ResourceRef("arm", "public", "", "", rule.match.type, rule.match.name)
-        platform = policy.path_rules(ref, today).platform
-        for path in rule.ignore:
-            steps = _steps(path)
-            source = platform.find(steps) if steps else None
-            if steps and source is not None and not _is_watched(policy, rule.match.type, steps):
-                text = f"rule {rule.name!r} ignores {path!r}, which never halts anyway: {source}"
-                yield Notice(rule.where, text, "remove the path from the rule")
+    for rule in policy.rules:
+        if is_own(rule) and not _is_expired(rule, today):
+            for path in rule.ignore:
+                steps = _steps(path)
+                why = _why_never_counting(policy, rule, steps, today) if steps else None
+                if why and not _is_watched(policy, rule.match.type, steps):
+                    text = f"rule {rule.name!r} ignores {path!r}, which never halts anyway: {why}"
+                    yield Notice(rule.where, text, "remove the path from the rule")
+
+
+def _why_never_counting(policy: Policy, rule: Rule, path: Path, today: date) -> str | None:
+    """Why a difference at the path counts for nothing without the rule, in every resource that it is for; None where it does."""
+    if _is_dropped(path):
+        return "an ETag is no part of what is compared"
+    of_every_type = PathRules()
+    if _is_glob(rule.match.type):
+        return of_every_type.classify(path)[1]
+    ref = ResourceRef("arm", "public", "", "", rule.match.type, rule.match.name)
+    return policy.path_rules(ref, today).platform.find(path) or of_every_type.classify(path)[1]
+
+
+def _is_dropped(path: Path) -> bool:
+    """Whether the canonical form is the same whatever text stands at the path."""
+    one, other = (canonical(_body_with(text, path), "") for text in ("x", "y"))
+    return bool(one == other)
+
+
+def _body_with(value: Json, path: Path) -> Json:
+    for step in reversed(path):
+        value = {step: value} if isinstance(step, str) else [value]
+    return value
 
 
 def _is_glob(text: str) -> bool:
@@ -203,9 +240,9 @@ def _is_glob(text: str) -> bool:
 
 
 def _steps(pattern: str) -> Path:
-    """The pattern as the one path that it names; empty where it names many."""
+    """The pattern as the one path that it names, with any element for `[*]`; empty where it names many."""
     try:
-        return parse_path(pattern)
+        return parse_path(pattern.replace("[*]", "[0]"))
     except ValueError:
         return ()
 

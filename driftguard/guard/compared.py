@@ -9,23 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 from driftguard.flow.canonical import canonical
-from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.check import FindingKind
 from driftguard.flow.identity import Standing
 from driftguard.flow.normalised import Normalised, normalised
 from driftguard.flow.path import Path
-from driftguard.flow.policy import Policy
 from driftguard.flow.ports import Reader, Sealer
 from driftguard.flow.reading import Deployment, Json, Members, Reading, Wanted
-from driftguard.flow.record import Snapshot, take_snapshot
+from driftguard.flow.record import Snapshot
 from driftguard.flow.resource import ResourceRef
 from driftguard.flow.secrets import align
 from driftguard.flow.treated import Treated, treated
 
-_COMPARED = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.MOVED, FindingKind.MOVED_BY_JOB)
+COMPARED = (FindingKind.UNCHANGED, FindingKind.TOUCHED, FindingKind.MOVED, FindingKind.MOVED_BY_JOB)
 
 
 class Remembering:
@@ -62,28 +60,29 @@ class Compared:
     after: Json
     type_: str
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a live body that was compared."""
+        return self.after is not None
+
     @cached_property
     def standing(self) -> Standing:
         """Finds what stands at a path in the canonical forms, as the diff has it."""
-        bodies = (self.before, self.after) if self.after is not None else (self.before,)
+        bodies = (self.before, self.after) if self.is_compared else (self.before,)
         return Standing(*(canonical(body, self.type_) for body in bodies))
 
     @cached_property
     def normalised(self) -> tuple[Normalised, ...]:
         """The raw differences that the canonical form makes equal."""
-        return normalised(self.before, self.after, self.type_) if self.after is not None else ()
+        return normalised(self.before, self.after, self.type_) if self.is_compared else ()
 
     def treated(self, path: Path) -> Treated:
         """What the canonical form does with a path."""
         return treated(self.before, self.after, self.type_, path)
 
 
-def compared(
-    stored: Snapshot, reading: Reading | None, finding: Finding, policy: Policy, sealer: Sealer, today: date
-) -> Compared:
-    """The bodies behind a finding. Raises SecretKeyMissing."""
-    type_ = stored.ref.type
-    if reading is None or reading.body is None or finding.kind not in _COMPARED:
-        return Compared(stored.body, None, type_)
-    live = take_snapshot(reading, sealer, policy.redact(stored.ref, today), key_id=stored.key_id)
-    return Compared(*align(stored.body, live.body, sealer), type_)
+def compared(stored: Snapshot, live: Snapshot | None, sealer: Sealer) -> Compared:
+    """The bodies behind a finding of one of the kinds COMPARED; the stored one alone otherwise. Raises SecretKeyMissing."""
+    if live is None:
+        return Compared(stored.body, None, stored.ref.type)
+    return Compared(*align(stored.body, live.body, sealer), stored.ref.type)

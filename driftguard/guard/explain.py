@@ -1,20 +1,23 @@
 """Explain: which rule, table row or normalisation decided on one resource, or on one path of it, as it is live now.
 
 Rules:
-- The bodies are those that a check compares (compared.py), so that the answer is that of a check.
+- It is read as often as a check reads, and the bodies are those that a check compares (compared.py): the answer is that of
+  a check.
 - A path has exactly one answer: its own difference, else the one that it is part of, else those below it, else the
   normalisation that makes it equal, else the class that a difference of it would have.
-- What is gone, cannot be read or is not settled is not compared: then the rules are told, and what is recorded.
+- What is gone, cannot be read or is not settled is not compared: then nothing is said to differ or not to, the rules are
+  told, and what is recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-from driftguard.errors import NotFound
+from driftguard.errors import NotFound, WrongUse
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.classify import ChangeClass, PathRules
 from driftguard.flow.decide import judge
@@ -22,10 +25,12 @@ from driftguard.flow.diff import Change
 from driftguard.flow.normalised import REASONS, Normalisation, Normalised, by_index
 from driftguard.flow.path import Path, format_path, parse_path
 from driftguard.flow.policy import Policy
-from driftguard.flow.record import Entry
+from driftguard.flow.policy_notices import HOW_TO_QUOTE
+from driftguard.flow.record import Entry, Snapshot
 from driftguard.flow.resource import ResourceRef, parse_ref
-from driftguard.guard.blobs import Bodies, load_baseline
-from driftguard.guard.compared import Compared, Remembering, compared
+from driftguard.guard import halt_file
+from driftguard.guard.blobs import Damaged, load_baseline
+from driftguard.guard.compared import COMPARED, Compared, Remembering, compared
 from driftguard.guard.context import Guard
 from driftguard.guard.looking import attributed
 from driftguard.guard.observe import Observer
@@ -39,6 +44,7 @@ NORMALISED = "normalised"
 class PathTold:
     """One path: its class, the rule, table row or normalisation that decided, and whether it differs now.
 
+    `differs` is None where there was no live body to compare: the class is then that of a difference, if there is one.
     `kind` is a ChangeClass or NORMALISED. `why` and `owner` are the rule's `reason` and `owner`, empty where the policy
     names none. `note` says how the path was compared.
     """
@@ -46,7 +52,7 @@ class PathTold:
     path: str
     kind: str
     rule: str
-    differs: bool
+    differs: bool | None
     why: str = ""
     owner: str = ""
     note: str = ""
@@ -57,6 +63,7 @@ class Explained:
     """One resource: how it was recorded, what is found of it now, what that means, and each path that differs.
 
     `paths` is the one path that was asked for, where one was. `normalised` are the raw differences that are none.
+    `compared` is False where there was no live body to compare.
     """
 
     job: str
@@ -69,6 +76,7 @@ class Explained:
     not_in_body: tuple[str, ...]
     policy: str
     normalised: tuple[Normalised, ...] = ()
+    compared: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -91,14 +99,17 @@ def _explain(guard: Guard, job: str, resource: str, asked: Path | None) -> Expla
     entry = _entry(baseline.entries, resource, work.job.cloud)
     rules = policy.for_job(job)
     reader = Remembering(guard.reader)
-    observer = Observer(replace(guard, reader=reader), work.job, policy, baseline.entries)
-    seen = attributed(guard, work.job, rules, observer.observe_each([entry]))
-    finding = seen[0].finding
+    told_in_marks: dict[str, Snapshot] = {}
+    with suppress(Damaged):  # a halt that cannot be read is told by the next check
+        told_in_marks = halt_file.live_of(guard.store, job, work.job.open_halt)
+    observer = Observer(replace(guard, reader=reader), work.job, policy, baseline.entries, told=told_in_marks)
+    seen = attributed(guard, work.job, rules, observer.observe([entry]))
+    finding = _of_itself(seen[0].finding)
     judged = judge([finding], rules).judged[0]
     teller = _Teller(policy, entry.ref, guard.today())
-    bodies = compared(
-        Bodies(guard.store).of(entry), reader.last.get(entry.ref.key), finding, policy, guard.sealer, guard.today()
-    )
+    read = reader.last.get(entry.ref.key)
+    live = observer.snapshot(read, entry.ref, entry.key_id) if read and finding.kind in COMPARED else None
+    bodies = compared(observer.recorded(entry), live, guard.sealer)
     answering = _Answering(teller, finding.changes, bodies, observer.rules_of(entry.ref))
     told = answering.all() if asked is None else [answering.one(asked)]
     return Explained(
@@ -112,7 +123,13 @@ def _explain(guard: Guard, job: str, resource: str, asked: Path | None) -> Expla
         policy.unread(entry.ref.type),
         f"{policy.source} ({policy.digest[:12]})",
         bodies.normalised if asked is None else (),
+        bodies.is_compared,
     )
+
+
+def _of_itself(finding: Finding) -> Finding:
+    """The finding of a resource whose group is gone, told of this resource alone."""
+    return replace(finding, covers=(), detail="its resource group is gone") if finding.covers else finding
 
 
 _NOBODY = "no rule vouches for it, so it counts"
@@ -126,7 +143,9 @@ class _Teller:
     ref: ResourceRef
     today: date
 
-    def told(self, path: Path, kind: ChangeClass, rule: str | None, *, differs: bool, notes: Sequence[str]) -> PathTold:
+    def told(
+        self, path: Path, kind: ChangeClass, rule: str | None, *, differs: bool | None, notes: Sequence[str]
+    ) -> PathTold:
         written = self.policy.rule(rule, self.ref, self.today) if rule else None
         why, owner = (written.reason, written.owner) if written else ("", "")
         return PathTold(format_path(path), str(kind), rule or _NOBODY, differs, why, owner, _joined(notes))
@@ -159,9 +178,18 @@ class _Answering:
         if equal:
             return self._of_normalised(path, equal)
         if place.is_dropped and place.what:
-            return PathTold(format_path(path), NORMALISED, str(place.what), False, REASONS[place.what])
+            return PathTold(format_path(path), NORMALISED, str(place.what), self._same, REASONS[place.what])
         treatment = f"{place.what}: {place.reason}" if place.what else place.reason
-        return self._of_rules(path, treatment if place.is_there else "it is in neither body")
+        return self._of_rules(path, treatment if place.is_there else self._absent)
+
+    @property
+    def _same(self) -> bool | None:
+        """What is said of a path without a difference."""
+        return False if self.bodies.is_compared else None
+
+    @property
+    def _absent(self) -> str:
+        return "it is in neither body" if self.bodies.is_compared else "it is not in the recorded body"
 
     def _of_change(self, path: Path, change: Change) -> PathTold:
         part = "" if change.path == path else f"part of the difference at {format_path(change.path)}"
@@ -189,7 +217,7 @@ class _Answering:
     def _of_rules(self, path: Path, treatment: str) -> PathTold:
         kind, rule = self.rules.classify(path, self.bodies.standing)
         notes = (treatment, by_index(path, self.bodies.standing))
-        return self.teller.told(path, kind, rule, differs=False, notes=notes)
+        return self.teller.told(path, kind, rule, differs=self._same, notes=notes)
 
 
 def _is_in(path: Path, outer: Path) -> bool:
@@ -208,7 +236,8 @@ def _parsed(text: str) -> Path:
     try:
         return parse_path(text)
     except ValueError as error:
-        raise NotFound(str(error), "write it as `properties.subnets[name=default].properties.addressPrefix`") from error
+        remedy = f"write it as properties.subnets[name=default].properties.addressPrefix; {HOW_TO_QUOTE}"
+        raise WrongUse(str(error), remedy) from error
 
 
 def _entry(entries: dict[str, Entry], text: str, cloud: str) -> Entry:

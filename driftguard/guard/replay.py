@@ -32,7 +32,7 @@ from driftguard.flow.reading import ETags, Json
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.secrets import seal
 from driftguard.flow.strict_json import NotJson, parse_object
-from driftguard.guard.firings import redacted
+from driftguard.guard.firings import Bodies, redacted, shadowed
 from driftguard.guard.traffic_file import MAX_LINE
 
 NO_LABEL = "(none)"
@@ -43,7 +43,8 @@ class Verdict:
     """What one line says. Paths are text; `ignored` has (path, rule); `reason` is set for `unreadable` only.
 
     `pair_id` is None where the line has none that can be read. `ref` is the resource, None for `unreadable`; `fired` has
-    (name of a rule, how often) of the rules that ignored, watched or redacted something.
+    (name of a rule, how often) of the rules that ignored, watched or redacted something; `shadowed` has (name of a rule that
+    fits a path that differs, name of the rule that was told instead).
     """
 
     pair_id: str | None
@@ -55,6 +56,12 @@ class Verdict:
     reason: str = ""
     ref: ResourceRef | None = None
     fired: tuple[tuple[str, int], ...] = ()
+    shadowed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def compared(self) -> bool:
+        """Whether two bodies were compared: nothing is concluded from what is in flight, and of what is gone there is one."""
+        return self.finding not in (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT, FindingKind.GONE)
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for machines, without the label and the rules that fired."""
@@ -70,10 +77,13 @@ class Verdict:
 
 @dataclass
 class ReplaySummary:
-    """Counts over verdicts. `by_label` is {label: {finding: count}}; a line without a label counts under NO_LABEL."""
+    """Counts over verdicts. `by_label` is {label: {finding: count}}; a line without a label counts under NO_LABEL.
+    `not_compared` are those of `judged` that are in flight or gone.
+    """
 
     judged: int = 0
     unreadable: int = 0
+    not_compared: int = 0
     by_label: dict[str, Counter[str]] = field(default_factory=dict)
     findings: Counter[str] = field(default_factory=Counter)
 
@@ -83,6 +93,7 @@ class ReplaySummary:
             self.unreadable += 1
         else:
             self.judged += 1
+            self.not_compared += not verdict.compared
         self.findings[str(verdict.finding)] += 1
         self.by_label.setdefault(verdict.label, Counter())[str(verdict.finding)] += 1
 
@@ -164,6 +175,7 @@ def _judge(pair: dict[str, Json], label: str, policy: Policy, today: date) -> Ve
         ignored=tuple((format_path(change.path), change.rule or "") for change in result.of_class(ChangeClass.IGNORED)),
         ref=ref,
         fired=(*_deciding(result), *_redacting(policy, ref, today, before, after)),
+        shadowed=tuple(shadowed(policy, ref, today, result.changes, Bodies(old, new, type_))),
     )
 
 

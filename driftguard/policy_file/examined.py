@@ -14,6 +14,7 @@ from driftguard.errors import BadConfiguration
 from driftguard.flow.policy_notices import Examined, Notice, notices, superfluous
 from driftguard.policy_file import BUILT_IN, load_policy
 from driftguard.policy_file.tree import BadPolicyFile
+from driftguard.policy_file.unknown_types import unknown_types
 
 
 def examine(path: Path | None, *, folder: Path, today: date) -> Examined:
@@ -21,7 +22,7 @@ def examine(path: Path | None, *, folder: Path, today: date) -> Examined:
     source = str(path) if path else BUILT_IN
     try:
         policy = load_policy(path, folder=folder)
-        warnings = (*notices(policy, today), *superfluous(policy, today))
+        warnings = (*notices(policy, today), *superfluous(policy, today), *unknown_types(policy, folder / "platform"))
     except BadPolicyFile as error:
         return Examined(source, None, error.found)
     except BadConfiguration as error:  # a shipped table: it names its own file

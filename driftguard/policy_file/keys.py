@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -19,17 +20,15 @@ from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.condition import Conditional, When
 from driftguard.flow.policy import Match, Mode, OwnWrites, Response, Rule, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import Notice
+from driftguard.policy_file.containers import Keys, list_of, table_of
 from driftguard.policy_file.tree import Problems, Read, where_is
 from driftguard.policy_file.values import (
-    Keys,
     day_of,
     duration,
     fitting,
-    list_of,
     number,
     path_of,
     scalar,
-    table_of,
     text_of,
     word_of,
     yes,
@@ -43,7 +42,8 @@ _HALT_WARN = word_of(Response.HALT, Response.WARN)
 _HALT_WARN_ACCEPT = word_of(Response.HALT, Response.WARN, Response.ACCEPT)
 _GUID_TEXT = fitting(_GUID, "a GUID such as 11111111-2222-3333-4444-555555555555")
 _TYPE_TEXT = fitting(_TYPE, "a resource type such as Microsoft.Network/virtualNetworks")
-_API_VERSION_TEXT = fitting(_API_VERSION, "an api-version such as 2024-05-01")
+_API_VERSION_WANTED = "an api-version such as 2024-05-01"
+_API_VERSION_TEXT = fitting(_API_VERSION, _API_VERSION_WANTED)
 
 ON_DRIFT = Keys({actor.value: _HALT_WARN if actor is Actor.OUR_PIPELINE else _HALT_WARN_ACCEPT for actor in Actor})
 DEFAULTS = Keys(
@@ -62,8 +62,14 @@ DEFAULTS = Keys(
         "check_budget": duration(above_zero=True),
     }
 )
-PRINCIPAL = Keys({"app_id": _GUID_TEXT, "object_id": _GUID_TEXT, "user": text_of, "label": text_of})
-MATCH = Keys({"type": text_of, "resource_group": text_of, "name": text_of, "id": text_of, "subscription": _GUID_TEXT})
+PRINCIPAL = Keys(
+    {"app_id": _GUID_TEXT, "object_id": _GUID_TEXT, "user": text_of, "label": text_of},
+    example="{app_id: 11111111-2222-3333-4444-555555555555}",
+)
+MATCH = Keys(
+    {"type": text_of, "resource_group": text_of, "name": text_of, "id": text_of, "subscription": _GUID_TEXT},
+    example="{type: Microsoft.Network/virtualNetworks}",
+)
 
 
 def _principal(node: Node) -> Principal:
@@ -90,7 +96,8 @@ WHEN = Keys(
         "appears": yes,
         "comes_or_goes": yes,
         "differs_by": duration(above_zero=True),
-    }
+    },
+    example="{path: properties.allocationMethod, is: [Dynamic]}",
 )
 _AT_PATH = ("is", "like", "absent")
 _OF_VALUE = ("appears", "comes_or_goes", "differs_by")
@@ -235,6 +242,17 @@ def _lower_type(node: Node) -> str:
     return str(_TYPE_TEXT(node)).lower()
 
 
+def _api_version(node: Node) -> str:
+    """An api-version, which begins with a day that there is."""
+    text = str(_API_VERSION_TEXT(node))
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        wanted = f"{_API_VERSION_WANTED} is expected here, not {text!r}: there is no such day"
+        raise Problems.at(node, wanted, f"write {_API_VERSION_WANTED}") from None
+    return text
+
+
 def _any_or_lower_type(node: Node) -> str:
     return "*" if isinstance(node, ScalarNode) and node.value == "*" else _lower_type(node)
 
@@ -252,10 +270,11 @@ POLICY = Keys(
         "jobs": list_of(_job),
         "defaults": DEFAULTS,
         "identities": _identities,
-        "api_versions": table_of(_lower_type, _API_VERSION_TEXT),
+        "api_versions": table_of(_lower_type, _api_version),
         "rules": _rules,
     },
     required=("version",),
+    example="at least: version: 1",
 )
 TOLERATED = Keys({"version": _version, "rules": lambda node: _rules(node, _tolerated_rule)}, required=("version",))
 UNREAD = Keys({"version": _version, "types": table_of(_any_or_lower_type, list_of(text_of))}, required=("version",))

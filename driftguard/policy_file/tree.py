@@ -78,8 +78,8 @@ def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = getattr(error, "strerror", None) or type(error).__name__
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "no file can have that name"
         text, remedy = f"the policy file cannot be read ({reason})", "name an existing file"
         raise BadPolicyFile(f"{path}: {text}", remedy, [Notice(str(path), text, remedy)]) from None
     if len(data) > MAX_BYTES:
@@ -95,20 +95,39 @@ def _compose(name: str, data: bytes) -> Node:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Problems(Notice(f"{name}:{line}", "the file is not UTF-8", "save it as UTF-8")) from None
-    root = _parse(name, text)
+    root, tags = _parse(name, text)
     if root is None:
         raise Problems(Notice(f"{name}:1", "the file is empty", "write at least: version: 1"))
-    _refuse_odd_nodes(root)
+    _refuse_odd_nodes(root, tags)
     return root
 
 
-def _parse(name: str, text: str) -> Node | None:
+class _Loader(yaml.SafeLoader):
+    """Keeps the tags that are written out: a node does not tell whether its own was, or follows from its value."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+        self.tags: list[Notice] = []
+
+    def fetch_tag(self) -> None:
+        """One more tag."""
+        super().fetch_tag()
+        mark, (handle, suffix) = self.tokens[-1].start_mark, self.tokens[-1].value
+        self.tags.append(_odd_tag(f"{self.name}:{mark.line + 1}", f"{handle or ''}{suffix}"))
+
+
+def _odd_tag(where: str, tag: str) -> Notice:
+    return Notice(where, f"the tag {tag!r} is not used here", "write a plain value")
+
+
+def _parse(name: str, text: str) -> tuple[Node | None, list[Notice]]:
+    """The tree, and what is to be said of the tags written out in it."""
     # The pure Python parser: its recursion ends in RecursionError, the C one's can end the process.
     try:
-        loader = yaml.SafeLoader(text)
-        loader.name = name
+        loader = _Loader(name, text)
         try:
-            return loader.get_single_node()
+            return loader.get_single_node(), loader.tags
         finally:
             loader.dispose()
     except yaml.reader.ReaderError as error:
@@ -131,9 +150,10 @@ def _one_line(*texts: str | None) -> str:
     return " ".join(", ".join(text for text in texts if text).split())
 
 
-def _refuse_odd_nodes(root: Node) -> None:
-    """Refuses other tags than YAML's plain ones, and trees that aliases make huge or endless."""
-    left, done, found = [root], 0, list[Notice]()
+def _refuse_odd_nodes(root: Node, tags: list[Notice]) -> None:
+    """Refuses tags, values that YAML gives other tags than its plain ones, and trees that aliases make huge or endless."""
+    left, done, found = [root], 0, list(tags)
+    written = {tag.where for tag in tags}
     while left:
         node = left.pop()
         done += 1
@@ -141,8 +161,8 @@ def _refuse_odd_nodes(root: Node) -> None:
             raise Problems.at(node, f"more than {MAX_NODES:,} values, aliases followed", "write it without aliases")
         if node.tag == TAG + "merge":
             found.append(Notice(where_is(node), "merge keys (<<) are not used here", "write the keys out"))
-        elif node.tag not in _PLAIN_TAGS:
-            found.append(Notice(where_is(node), f"the tag {node.tag!r} is not used here", "write a plain value"))
+        elif node.tag not in _PLAIN_TAGS and where_is(node) not in written:
+            found.append(_odd_tag(where_is(node), node.tag))
         if isinstance(node, MappingNode):
             left.extend(part for pair in node.value for part in pair)
         elif isinstance(node, SequenceNode):

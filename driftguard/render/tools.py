@@ -17,11 +17,12 @@ _MOST_SHOWN = 20
 
 
 def explain_view(told: Explained) -> dict[str, Any]:
-    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "paths", "normalised",
-    "not_in_body", "policy", "exit_code"}.
+    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "compared", "paths",
+    "normalised", "not_in_body", "policy", "exit_code"}.
 
     Each of `paths` is {"path", "class", "rule", "reason", "owner", "note", "differs"}, where the class may be `normalised`,
-    the rule is then the normalisation, and what there is not is null. Each of `normalised` is {"path", "normalisation",
+    the rule is then the normalisation, and what there is not is null. `compared` is false where there was no live body to
+    compare; `differs` is null then. Each of `normalised` is {"path", "normalisation",
     "reason"}.
     """
     entry = told.entry
@@ -40,6 +41,7 @@ def explain_view(told: Explained) -> dict[str, Any]:
             "fingerprint": entry.fingerprint,
             "provenance": str(entry.provenance),
         },
+        "compared": told.compared,
         "paths": [_path_view(one) for one in told.paths],
         "normalised": [
             {"path": format_path(one.path), "normalisation": str(one.what), "reason": one.reason}
@@ -77,6 +79,10 @@ def explain_text(told: Explained) -> str:
     if found.attribution:
         who = found.attribution.who or f"unknown: {found.attribution.why}"
         lines.append(f"  written by {one_line(who)}")
+    if not told.compared:
+        lines.append(
+            "  not compared: there is no live body that could be; below is what is recorded, and the rules for it"
+        )
     for one in told.paths:
         note = f"; {one_line(one.note, 500)}" if one.note else ""
         lines.append(f"  {one_line(one.path or 'all of it')}: {_class_text(one)}; {_rule_text(one)}{note}")
@@ -91,6 +97,8 @@ def explain_text(told: Explained) -> str:
 
 
 def _class_text(one: PathTold) -> str:
+    if one.differs is None:
+        return "not compared" if one.kind == NORMALISED else f"not compared, a difference would be {one.kind}"
     if one.kind == NORMALISED:
         return "equal after normalisation"
     return f"{one.kind}, {'differs' if one.differs else 'does not differ now'}"

@@ -25,8 +25,8 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
 def test_the_view_has_its_members(shop: Shop) -> None:
     told = shop("explain", "--job", "shop", VNET, "--json").json()
     assert set(told) == {
-        "job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "paths", "normalised",
-        "not_in_body", "policy", "exit_code",
+        "job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "compared", "paths",
+        "normalised", "not_in_body", "policy", "exit_code",
     }  # fmt: skip
     assert [set(one) for one in told["paths"]] == [{"path", "class", "rule", "reason", "owner", "note", "differs"}]
     assert {"path": "etag", "normalisation": "ETag"}.items() <= told["normalised"][0].items()
@@ -62,3 +62,19 @@ def test_many_normalisations_are_cut_in_the_text_and_whole_in_the_view(shop: Sho
     assert ran.out.count("equal after normalisation; ") == 20
     assert "  … and 11 more are equal after normalisation: see --json" in ran.out
     assert len(shop("explain", "--job", "many", VNET, "--json").json()["normalised"]) == 31
+
+
+def test_what_could_not_be_read_is_told_as_not_compared(shop: Shop) -> None:
+    shop.sandbox.fault(VNET, "403")
+    ran = shop("explain", "--job", "shop", VNET, "tags.by")
+    assert ran.code == 2 and "does not differ" not in ran.out and "neither body" not in ran.out
+    assert "  tags.by: not compared, a difference would be configuration; " in ran.out
+    assert "  not compared: there is no live body" in ran.out
+    told = shop("explain", "--job", "shop", VNET, "tags.by", "--json").json()
+    assert (told["compared"], [one["differs"] for one in told["paths"]]) == (False, [None])
+    assert "\n  etag: not compared; ETag" in shop("explain", "--job", "shop", VNET, "etag").out
+
+
+def test_what_is_no_path_is_wrong_use(shop: Shop) -> None:
+    ran = shop("explain", "--job", "shop", VNET, "tags.cost center")
+    assert ran.code == 3 and ran.err.count("is not a path") == 1 and "tags['cost center']" in ran.err

@@ -146,7 +146,7 @@ def test_a_file_that_is_none_is_one_error_and_three(
 def test_recorded_pairs_tell_which_rules_fire(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     (folder / "pairs.gz").write_bytes(gzip.compress((folder / "pairs.jsonl").read_bytes()))
     told = view(capsys, "good.yaml", "--pairs", "pairs.gz")["pairs"]
-    assert (told["judged"], told["unreadable"]) == (2, 0)
+    assert (told["judged"], told["not_compared"], told["unreadable"]) == (2, 0, 0)
     own = [rule for rule in told["rules"] if rule["own"]]
     assert [(rule["name"], rule["state"], rule["matched"], rule["fired"]) for rule in own] == [
         ("tags are free", "fired", 2, 1),
@@ -172,6 +172,45 @@ def test_the_text_lists_own_and_shipped_rules_apart(capsys: pytest.CaptureFixtur
         [line] = [line for line in own.splitlines() if f"  {name}  " in line]
         assert state in line
     assert "tolerated: " in shipped and "tolerated: " not in own
+
+
+SHADOWED = """\
+version: 1
+rules:
+  - {name: first, match: {type: "Microsoft.Network/*"}, ignore: [tags], reason: x}
+  - {name: second, match: {name: hub}, ignore: [tags], reason: x}
+  - {name: running, match: {name: spoke}, ignore: [tags], reason: x}
+"""
+
+
+def test_why_a_rule_never_fired_is_told(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "shadowed.yaml").write_text(SHADOWED, encoding="utf-8")
+    running = json.loads(pair({"a": "b"}).replace("/hub", "/spoke"))
+    running["after"]["properties"] = {"provisioningState": "Updating"}
+    with (folder / "pairs.jsonl").open("a") as file:
+        file.write(json.dumps(running))
+    told = view(capsys, "shadowed.yaml", "--pairs", "pairs.jsonl")["pairs"]
+    own = [rule for rule in told["rules"] if rule["own"]]
+    assert told["not_compared"] == 1
+    assert [(rule["matched"], rule["not_compared"], rule["told_instead"]) for rule in own] == [
+        (3, 1, []), (2, 0, ["first"]), (1, 1, []),
+    ]  # fmt: skip
+    out = called(capsys, "shadowed.yaml", "--pairs", "pairs.jsonl")[1]
+    assert "3 pairs judged with it, 1 of them in flight or gone and not compared, 0 not readable" in out
+    assert "never fired: another rule was told: 'first'" in out
+    assert "never fired: every pair that it matched is in flight or gone, and was not compared" in out
+
+
+@pytest.mark.parametrize("content", ["", "half a li"])
+def test_pairs_of_which_nothing_was_judged_are_two(
+    capsys: pytest.CaptureFixture[str], folder: Path, content: str
+) -> None:
+    (folder / "none.jsonl").write_text(content)
+    assert view(capsys, "good.yaml", "--pairs", "none.jsonl")["exit_code"] == 2
+    code, out = called(capsys, "good.yaml", "--pairs", "none.jsonl")
+    assert code == 2 and out.splitlines()[-1] == "nothing was judged: there is no pair that could be"
+    (folder / "none.yaml").write_text("version: 2\n")
+    assert called(capsys, "none.yaml", "--pairs", "none.jsonl")[0] == 3
 
 
 def test_a_line_that_cannot_be_read_is_two_and_the_rules_are_listed_all_the_same(

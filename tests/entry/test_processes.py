@@ -113,6 +113,31 @@ def test_a_reader_that_hangs_up_makes_no_exit_code_of_zero_or_one(shop: Shop) ->
     assert b"Traceback" not in ran.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("jobs", "show", "shop"), 2),
+        (("jobs", "show", "shop", "--json"), 2),
+        (("policy", "check", "--json"), 2),
+        (("--help",), 2),
+        (("halts",), 3),
+        (("replay", "none", "--json"), 3),
+    ],
+)
+def test_a_full_output_is_one_line_and_never_zero_or_one(shop: Shop, arguments: tuple[str, ...], code: int) -> None:
+    command = [sys.executable, "-m", "driftguard", *arguments]
+    environ = {**plain_environment(), **shop.environ}
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            command, cwd=shop.folder, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert (ran.returncode, ran.stderr.count("\n")) == (code, 0 if arguments == ("halts",) else 1), ran.stderr
+        assert "internal fault" not in ran.stderr
+        both = subprocess.run(command, cwd=shop.folder, env=environ, stdout=full, stderr=full, check=False)
+        assert both.returncode == code
+
+
 def test_an_interrupt_during_a_check_decides_nothing(shop: Shop) -> None:
     before = shop.written()
     with running_stub() as silent:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from driftguard.flow import policy_overlap
 from driftguard.flow.attribute import Actor
 from driftguard.flow.condition import When
 from driftguard.flow.path import PathPattern
 from driftguard.flow.platform_table import PlatformPaths, PlatformTable
 from driftguard.flow.policy import JobPolicy, Match, Policy, Response, Rule
 from driftguard.flow.policy_notices import SHIPPED, Notice, notices, superfluous
+from driftguard.flow.policy_overlap import shadowed
 
 TODAY = date(2026, 5, 1)
 VNETS = Match(type="Microsoft.Network/virtualNetworks")
@@ -51,6 +54,26 @@ def test_expired_and_soon_expiring_rules_are_told() -> None:
     )
     assert gone == "gone.yaml:1: rule 'gone' expired on 2026-04-30 and is not applied: renew or remove it"
     assert "expires on 2026-05-31" in soon
+
+
+def test_on_its_last_day_a_rule_still_applies_and_is_told_as_such() -> None:
+    last_day = policy(ignoring("last", "tags", expires=TODAY))
+    assert told(last_day) == ["last.yaml:1: rule 'last' expires on 2026-05-01: renew it or prepare to lose it"]
+
+
+def test_an_expired_rule_is_told_for_nothing_else() -> None:
+    gone = date(2026, 4, 30)
+    watching = Rule("watching", VNETS, watch=("tags.owner",), where="w.yaml:3")
+    judging = policy(
+        ignoring("everything", "properties", Match(type="*"), expires=gone),
+        ignoring("i", "tags.owner", expires=gone),
+        ignoring("written", "properties.written", expires=gone),
+        watching,
+    )
+    assert [" expired on " in one for one in told(judging)] == [True] * 3
+    assert superfluous(judging, TODAY) == ()
+    late = policy(ignoring("i", "tags.owner"), replace(watching, expires=gone))
+    assert ["contradict" if "watches" in one else "expired" for one in told(late)] == ["expired"]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +131,17 @@ def test_ignoring_a_part_of_a_resource_is_not_told(path: str) -> None:
 
 
 def test_ignoring_in_every_type_is_told_and_in_some_resources_of_every_type_it_is_not() -> None:
-    [one] = told(policy(ignoring("r", "tags", Match(type="*"))))
-    assert "in every resource of every type" in one
+    for everything in (
+        Match(type="*"),
+        Match(name="*"),
+        Match(type="**"),
+        Match(type="*/*"),
+        Match(id="/*"),
+        Match(type="*", name="*", resource_group="**"),
+    ):
+        [one] = told(policy(ignoring("r", "tags", everything)))
+        assert "in every resource of every type" in one
+    assert told(policy(ignoring("r", "tags", Match(type="*", subscription="1")))) == []
     assert told(policy(ignoring("r", "tags", Match(type="*", resource_group="rg-*")))) == []
     assert told(policy(Rule("r", Match(type="*"), watch=("tags",), where="r.yaml:1"))) == []
 
@@ -122,6 +154,96 @@ def test_a_path_both_ignored_and_watched_is_told() -> None:
     watching = Rule("watching", VNETS, watch=("Tags.owner",), where="w.yaml:3")
     [one] = told(policy(ignoring("i", "tags.owner"), watching))
     assert one.startswith("w.yaml:3: rule 'watching' watches 'Tags.owner', but rule 'i' ignores it, and wins: ")
+
+
+NETWORK = Match(type="Microsoft.Network/*")
+
+
+@pytest.mark.parametrize(
+    ("ignored", "ignoring_match", "watched", "watching_match"),
+    [
+        ("properties.a", VNETS, "properties.a.b", VNETS),
+        ("properties.a", VNETS, "Properties.A", Match(type=VNETS.type.upper())),
+        ("properties.subnets[*].id", VNETS, "properties.subnets[name=q].id", VNETS),
+        ("properties.subnets[*]", VNETS, "properties.subnets[3].id", VNETS),
+        ("properties.*", VNETS, "properties.a", VNETS),
+        ("**.a", VNETS, "properties.**.a", VNETS),
+        ("tags.x", NETWORK, "tags.x", VNETS),
+        ("tags.x", Match(type="*"), "tags.x", Match(name="hub")),
+        ("tags.x", Match(resource_group="rg-*"), "tags.x", Match(resource_group="RG-shop-?", name="hub")),
+        ("tags.x", Match(type="Microsoft.Network/virtual*"), "tags.x", Match(type="*/virtualNetworks*")),
+    ],
+)
+def test_what_is_watched_in_vain_is_told(
+    ignored: str, ignoring_match: Match, watched: str, watching_match: Match
+) -> None:
+    watching = Rule("watching", watching_match, watch=(watched,), where="w.yaml:3")
+    [one] = [one for one in told(policy(ignoring("i", ignored, ignoring_match), watching)) if "watches" in one]
+    assert one.startswith(f"w.yaml:3: rule 'watching' watches {watched!r}, but rule 'i' ignores ")
+
+
+@pytest.mark.parametrize(
+    ("ignored", "ignoring_match", "watched", "watching_match"),
+    [
+        ("properties.a.b", VNETS, "properties.a", VNETS),
+        ("properties.subnets[name=q]", VNETS, "properties.subnets[*]", VNETS),
+        ("properties.*", VNETS, "properties.subnets", Match(type="Microsoft.Compute/disks")),
+        ("*.a", VNETS, "**.a", VNETS),
+        ("**.a", VNETS, "properties.**", VNETS),
+        ("**.**.**.**.a", VNETS, "**.**.**.**.b", VNETS),
+        ("tags.x", VNETS, "tags.x", NETWORK),
+        ("tags.x", Match(type=VNETS.type, name="hub"), "tags.x", VNETS),
+        ("tags.x", Match(type="Microsoft.Network/*", name="hub"), "tags.x", Match(type="*/virtualNetworks*")),
+        ("tags.x", Match(type="Microsoft.[NC]*/*"), "tags.x", VNETS),
+        ("tags.x", Match(type="*Networks"), "tags.x", Match(type="Microsoft.*/disks")),
+        ("tags.x", Match(resource_group="rg-?"), "tags.x", Match(resource_group="rg-*")),
+    ],
+)
+def test_an_exception_that_somebody_may_have_meant_is_not_told(
+    ignored: str, ignoring_match: Match, watched: str, watching_match: Match
+) -> None:
+    watching = Rule("watching", watching_match, watch=(watched,), where="w.yaml:3")
+    assert not [one for one in told(policy(ignoring("i", ignored, ignoring_match), watching)) if "watches" in one]
+
+
+def test_what_is_watched_under_a_condition_is_ignored_all_the_same() -> None:
+    watching = Rule("watching", VNETS, watch=("tags.owner",), when=When(appears=True), where="w.yaml:3")
+    [one] = told(policy(ignoring("i", "tags"), watching))
+    assert "rule 'i' ignores 'tags', and wins" in one
+
+
+def test_a_contradiction_with_a_shipped_rule_stands_at_the_teams_own_line() -> None:
+    shipped = ignoring(f"{SHIPPED}i", "tags.owner")
+    [one] = told(policy(Rule("watching", VNETS, watch=("tags.owner",), where="w.yaml:3"), shipped))
+    assert one.startswith("w.yaml:3: ") and shipped.where not in one and "that rule always applies" in one
+    watched = Rule(f"{SHIPPED}w", VNETS, watch=("tags.a", "tags.b"), where="shipped.yaml:9")
+    [one] = told(policy(ignoring("own", "tags"), watched))
+    assert one.startswith("own.yaml:1: rule 'own' ignores 'tags', and so hides what rule 'tolerated: w' ")
+    assert told(policy(watched, ignoring(f"{SHIPPED}i", "tags"))) == []
+
+
+def test_many_rules_and_job_entries_are_compared_with_few_others_each() -> None:
+    names = [f"team-{n}-*" for n in range(4000)] + [f"*-{n}" for n in range(4000)]
+    jobs = tuple(JobPolicy(match=name, where=f"p.yaml:{n}") for n, name in enumerate(names))
+    asked = 0
+
+    def counted(text: str, glob: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return fnmatchcase(text, glob)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy_overlap, "fnmatchcase", counted)
+        assert told(policy(jobs=jobs)) == []
+        rules = [ignoring(f"i{n}", "tags.x", Match(name=f"{n}-a*")) for n in range(1500)]
+        watched = [Rule(f"w{n}", Match(name=f"{n}-b*"), watch=("tags.x",), where="w.yaml:1") for n in range(1500)]
+        assert told(policy(*rules, *watched)) == []
+    assert asked < 10 * policy_overlap.MOST_COMPARED
+
+
+def test_the_first_entry_that_covers_one_is_told_whichever_way_it_does() -> None:
+    names = ["b", "a*", "ab*", "a*", "abc", "b", "*", "b"]
+    assert list(shadowed(names)) == [(2, 1), (3, 1), (4, 1), (5, 0), (7, 0)]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +267,31 @@ def test_accepting_a_persons_changes_is_told_once() -> None:
     assert one.startswith("p.yaml: on_drift.person: accept")
 
 
+@pytest.mark.parametrize("actor", list(Actor))
+def test_only_what_people_and_nobody_known_did_is_told_where_it_is_accepted(actor: Actor) -> None:
+    lax = JobPolicy(where="p.yaml", on_drift={**JobPolicy().on_drift, actor: Response.ACCEPT})
+    said = [one.startswith(f"p.yaml: on_drift.{actor}: accept") for one in told(policy(defaults=lax))]
+    assert said == [True] * (actor in (Actor.PERSON, Actor.UNKNOWN))
+
+
 def test_ignoring_what_azure_writes_itself_is_superfluous() -> None:
     [one] = superfluous(policy(ignoring("r", "properties.written.below"), ignoring("s", "properties.own")), TODAY)
     assert "which never halts anyway: read-only in a package 1.0" in str(one) and one.where == "r.yaml:1"
+
+
+@pytest.mark.parametrize("match", [VNETS, Match(type="*"), Match(name="hub"), NETWORK])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("properties.provisioningState", "is written by Azure Resource Manager"),
+        ("SystemData.createdAt", "is written by Azure Resource Manager"),
+        ("properties.subnets[*].properties.provisioningState", "is written by Azure Resource Manager"),
+        ("etag", "an ETag is no part of what is compared"),
+    ],
+)
+def test_ignoring_what_arm_writes_in_every_type_is_superfluous(match: Match, path: str, why: str) -> None:
+    [one] = superfluous(policy(ignoring("r", path, match)), TODAY)
+    assert why in str(one)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +301,11 @@ def test_ignoring_what_azure_writes_itself_is_superfluous() -> None:
         (ignoring("r", "properties.written", Match(type="Microsoft.Network/*")),),  # several types
         (ignoring("r", "properties.written", Match(name="hub")),),
         (ignoring("r", "*.written"),),
+        (ignoring("r", "tags.etag"),),
+        (ignoring("r", "properties.subnets[*].etag"),),  # an ETag only beside an id or a name
+        (ignoring("r", "tags.provisioningState"),),
+        (ignoring("r", "properties.*.provisioningState"),),
+        (ignoring("r", "systemData"), Rule("w", VNETS, watch=("systemData.createdBy",))),
         (ignoring(f"{SHIPPED}r", "properties.written"),),
         (ignoring("r", "properties.written"), Rule("w", Match(type="*"), watch=("properties.written.at",))),
         (ignoring("r", "properties.written"), Rule("w", Match(name="hub"), watch=("properties.*",))),

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from driftguard.flow.identity import Standing
 from driftguard.flow.path import MAX_DEPTH, TooDeep, format_path
+from driftguard.flow.place import FREE_FORM
 from driftguard.flow.settled import first_non_terminal, is_terminal
 from tests.flow.bodies import json_values
 
@@ -78,9 +80,38 @@ def test_the_first_state_that_is_not_final_is_found_at_any_depth(body: Any, path
     assert (None if found is None else format_path(found)) == path
 
 
+def with_state(body: Any, word: str) -> Any:
+    """The body in which every text called provisioningState is this word."""
+    if isinstance(body, list):
+        return [with_state(item, word) for item in body]
+    if not isinstance(body, dict):
+        return body
+    return {
+        key: word if key == "provisioningState" and isinstance(item, str) else with_state(item, word)
+        for key, item in body.items()
+    }
+
+
+def has_state(body: Any) -> bool:
+    """Whether a text called provisioningState stands where people name nothing."""
+    if isinstance(body, list):
+        return any(map(has_state, body))
+    if not isinstance(body, dict):
+        return False
+    return isinstance(body.get("provisioningState"), str) or any(
+        has_state(item) for key, item in body.items() if key.lower() not in FREE_FORM
+    )
+
+
 @given(json_values)
-def test_any_body_has_an_answer(body: Any) -> None:
-    first_non_terminal(body)
+def test_in_any_body_a_state_is_found_where_it_is_not_final_and_nowhere_else(body: Any) -> None:
+    assert first_non_terminal(with_state(body, "Succeeded")) is None
+    running = with_state(body, "Updating")
+    found = first_non_terminal(running)
+    assert (found is not None) == has_state(body)
+    if found is not None:
+        assert found[-1] == "provisioningState"
+        assert "Updating" in Standing(running)(found)
 
 
 def test_a_body_without_end_is_a_named_error() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from driftguard.errors import NotFound
+from driftguard.errors import WrongUse
 from driftguard.flow.check import FindingKind
 from driftguard.flow.path import format_path
 from driftguard.flow.policy import Match, Rule
 from driftguard.guard.explain import NORMALISED, Explained, PathTold, explain
-from tests.world import JOB, VNET, World, world
+from tests.world import JOB, NETWORK, VNET, World, world
 
 
 @pytest.fixture
@@ -121,7 +121,38 @@ def test_what_is_gone_is_told_by_the_rules_and_by_what_is_recorded(shop: World) 
     everything = told(shop)
     assert (everything.finding.kind, everything.normalised) == (FindingKind.GONE, ())
     answer = one(shop, "location")
-    assert (answer.kind, answer.differs) == ("configuration", False)
+    assert (answer.kind, answer.differs) == ("configuration", None)
+
+
+def test_a_resource_whose_group_is_gone_is_told_of_itself(shop: World) -> None:
+    group = NETWORK.replace("rg-shop-network", "rg-test")
+    table = f"{group}/providers/Microsoft.Network/routeTables/rt-x"
+    shop.sandbox.put(group, {"location": "westeurope"})
+    shop.sandbox.put(table, {"location": "westeurope", "properties": {"routes": []}})
+    shop.first_record(table, job="other")
+    shop.sandbox.delete(group, as_="person-portal")
+    everything = explain(shop.guard, "other", table)
+    assert (everything.finding.kind, everything.finding.covers) == (FindingKind.GONE, ())
+    assert (everything.compared, everything.finding.detail) == (False, "its resource group is gone")
+
+
+@pytest.mark.parametrize("why", ["unreadable", "inflight", "gone"])
+def test_nothing_is_said_to_be_the_same_where_nothing_was_compared(shop: World, why: str) -> None:
+    shop.with_policy("version: 1\ndefaults: {settle: 0s}\n")
+    if why == "unreadable":
+        shop.sandbox.fault(VNET, "403")
+    elif why == "inflight":
+        shop.sandbox.platform(VNET, {"properties.provisioningState": "Updating", "tags.new": "x"})
+    else:
+        shop.sandbox.delete(VNET, as_="person-portal")
+    for path, note in {
+        "location": "spelling of a location: ", "tags.new": "it is not in the recorded body", "etag": "",
+    }.items():  # fmt: skip
+        everything = told(shop, path)
+        assert (str(everything.finding.kind), everything.compared) == (why, False)
+        [answer] = everything.paths
+        assert answer.differs is None and answer.note.startswith(note)
+    assert (told(shop).paths, told(shop).normalised, told(shop).compared) == ((), (), False)
 
 
 def test_the_live_body_is_the_reading_that_was_judged_and_is_not_read_again(shop: World) -> None:
@@ -139,12 +170,13 @@ def test_the_live_body_is_the_reading_that_was_judged_and_is_not_read_again(shop
             return getattr(before, name)
 
     shop.guard = replace(shop.guard, reader=Counting())
-    told(shop, "tags")
-    assert Counting.asked == 1
+    assert told(shop, "tags").finding.kind is FindingKind.MOVED
+    assert Counting.asked == shop.guard.policy().for_job(JOB).stability_reads
 
 
 @pytest.mark.parametrize("path", ["a..b", "[", "tags.*", "properties[["])
 def test_what_is_no_path_is_refused_before_anything_is_read(shop: World, path: str) -> None:
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(WrongUse) as caught:
         told(shop, path)
-    assert "properties.subnets" in caught.value.remedy
+    assert caught.value.problem == "wrong-use"
+    assert "properties.subnets" in caught.value.remedy and "tags['cost center']" in caught.value.remedy

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from driftguard.flow.condition import When
 from driftguard.flow.policy import Match, Policy, Rule, Severity
 from driftguard.flow.policy_notices import SHIPPED
-from driftguard.guard.firings import Firings, RuleState, redacted
+from driftguard.guard.firings import Firings, RuleFirings, RuleState, redacted
 from driftguard.guard.replay import judge_lines
 
 TODAY = date(2026, 5, 1)
@@ -24,15 +25,20 @@ def pair(before: dict[str, Any], after: dict[str, Any] | None) -> bytes:
     return json.dumps({**named, "before": {"properties": before}, "after": wrapped}).encode()
 
 
-def fired(rule: Rule | tuple[Rule, ...], *lines: bytes) -> list[tuple[RuleState, int, int]]:
-    """State, pairs matched and how often fired, of each rule."""
+def judged(rule: Rule | tuple[Rule, ...], *lines: bytes) -> list[RuleFirings]:
+    """What became of each rule in these pairs."""
     rules = rule if isinstance(rule, tuple) else (rule,)
     policy = Policy(source="p", digest="", platform=lambda type_: None, rules=rules)
     firings = Firings(policy, TODAY)
     for verdict in judge_lines(lines, policy, TODAY):
         if verdict.ref is not None:
-            firings.add(verdict.ref, verdict.fired)
-    return [(one.state, one.matched, one.fired) for one in firings.rules()]
+            firings.add(verdict.ref, verdict.fired, verdict.shadowed, compared=verdict.compared)
+    return list(firings.rules())
+
+
+def fired(rule: Rule | tuple[Rule, ...], *lines: bytes) -> list[tuple[RuleState, int, int]]:
+    """State, pairs matched and how often fired, of each rule."""
+    return [(one.state, one.matched, one.fired) for one in judged(rule, *lines)]
 
 
 ONE, TWO = {"a": 1, "b": [1, 2]}, {"a": 2, "b": [3, 4, 5]}
@@ -68,6 +74,37 @@ def test_a_rule_fires_where_it_ignores_watches_redacts_or_gives_a_severity(
 def test_the_first_rule_that_fits_a_path_is_the_one_that_fires() -> None:
     first, second = Rule("1", VNETS, ignore=("properties.a",)), Rule("2", VNETS, ignore=("properties",))
     assert fired((first, second), pair({"a": 1}, {"a": 2})) == [(FIRED, 1, 1), (NEVER, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Rule("2", VNETS, ignore=("properties",)),
+        Rule("2", VNETS, watch=("properties.a",)),
+        Rule("2", VNETS, watch=("properties.list[name=q].v", "properties.a")),
+        Rule("2", VNETS, ignore=("properties.a",), when=When(path="properties.b", is_=("x",))),
+    ],
+)
+def test_a_rule_whose_path_another_rule_took_is_told_with_that_rule(second: Rule) -> None:
+    first = Rule("1", VNETS, ignore=("properties.a",))
+    one, two = judged((first, second), pair({"a": 1, "b": "x"}, {"a": 2, "b": "x"}))
+    assert (one.told_instead, two.state, two.told_instead) == ((), NEVER, ("1",))
+
+
+def test_a_rule_is_not_shadowed_where_its_condition_does_not_hold_or_another_path_differs() -> None:
+    first = Rule("1", VNETS, ignore=("properties.a",))
+    elsewhere = Rule("2", VNETS, watch=("properties.c",))
+    idle = Rule("3", VNETS, ignore=("properties.a",), when=When(path="properties.b", is_=("y",)))
+    expired = Rule("4", VNETS, ignore=("properties.a",), expires=date(2026, 4, 30))
+    told = judged((first, elsewhere, idle, expired), pair({"a": 1, "b": "x"}, {"a": 2, "b": "x"}))
+    assert [one.told_instead for one in told] == [(), (), (), ()]
+
+
+def test_pairs_that_are_in_flight_or_gone_are_matched_and_counted_apart() -> None:
+    rule = Rule("i", VNETS, ignore=("properties.a",))
+    running = {"a": 2, "provisioningState": "Updating"}
+    [one] = judged(rule, pair({"a": 1}, running), pair({"a": 1}, None), pair({"a": 1}, {"a": 1}))
+    assert (one.state, one.matched, one.not_compared, one.fired) == (NEVER, 3, 2, 0)
 
 
 def test_what_is_gone_is_matched_and_what_cannot_be_read_is_not() -> None:

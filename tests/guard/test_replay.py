@@ -234,12 +234,39 @@ def test_a_line_beyond_the_limit_is_one_unreadable_line(tmp_path: Path) -> None:
     ]
 
 
+class Endless(io.RawIOBase):
+    """An input that never comes to an end, and has no line in it."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return len(buffer)
+
+
+def test_a_line_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+    monkeypatch.setattr("driftguard.guard.traffic_file.MAX_LINE", 1000)
+    monkeypatch.setattr("driftguard.guard.traffic_file.ENDLESS", 5000)
+    with pytest.raises(CannotTell, match="the standard input has a line of more than 5,000 bytes"):
+        lines_of("-")
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_is_refused(device: str) -> None:
+    if not Path(device).is_char_device():
+        pytest.skip(f"no {device} here")
+    with pytest.raises(WrongUse, match="is a device"):
+        lines_of(device)
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:30] + b"\x00" * 40 + data[70:]])
 def test_a_file_that_breaks_off_or_is_damaged_is_an_error(tmp_path: Path, damage: Any) -> None:
     file = tmp_path / "broken"
     file.write_bytes(damage(gzip.compress(bytes(range(256)) * 20)))
-    with pytest.raises(CannotTell, match="breaks off or is damaged"):
+    with pytest.raises(CannotTell, match="breaks off or is damaged") as caught:
         lines_of(file)
+    assert "Error" not in caught.value.message and "Gzip" not in caught.value.message
 
 
 def test_the_file_read_from_is_known_under_every_name(tmp_path: Path) -> None:

@@ -31,21 +31,21 @@ def check(call: Call, file: str | None, pairs: str | None) -> int:
     """Tell every error and warning of FILE (default: the policy that would apply), each with its line and a remedy.
 
     Exit code 0 where it is valid, with warnings or without; 3 where it is not; 2 where a line of the pairs could not be
-    read.
+    read, or there was none.
     """
     from datetime import UTC, datetime
     from pathlib import Path
 
     from driftguard.policies_folder import policies_folder
     from driftguard.policy_file.examined import examine
-    from driftguard.render.policy_check import policy_text, policy_view
+    from driftguard.render.policy_check import exit_code, policy_text, policy_view
 
     today = datetime.now(UTC).date()
     named = call.settings.policy if file is None else Path(file)
     examined = examine(named, folder=policies_folder(), today=today)
     fired, summary = _fired(examined.policy, pairs, today) if examined.policy and pairs is not None else ((), None)
     call.tell(lambda: policy_view(examined, fired, summary), lambda: policy_text(examined, fired, summary))
-    return examined.exit_code or (summary.exit_code if summary else 0)
+    return exit_code(examined, summary)
 
 
 def _fired(policy: Policy, pairs: str, today: date) -> tuple[tuple[RuleFirings, ...], ReplaySummary]:
@@ -59,5 +59,5 @@ def _fired(policy: Policy, pairs: str, today: date) -> tuple[tuple[RuleFirings, 
         for verdict in judge_lines(lines, policy, today):
             summary.add(verdict)
             if verdict.ref is not None:
-                firings.add(verdict.ref, verdict.fired)
+                firings.add(verdict.ref, verdict.fired, verdict.shadowed, compared=verdict.compared)
     return firings.rules(), summary
