@@ -15,11 +15,13 @@ from benchmarks import (
     check_speed,
     compare_speed,
     compare_speed_long,
+    first_answer,
     judgement,
     judgement_leaves,
     mutations,
     replay_speed,
     secret_shapes_speed,
+    service_speed,
     start_up,
 )
 from benchmarks.row import Row, any_missed, heading, shown
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Callable[..., Iterator[Row]]] = {
     "memory": check_memory.rows,
     "replay": replay_speed.rows,
     "start": start_up.rows,
+    "service": service_speed.rows,
+    "first": first_answer.rows,
     "compare": compare_speed.rows,
     "long": compare_speed_long.rows,
     "shapes": secret_shapes_speed.rows,

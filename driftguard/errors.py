@@ -8,7 +8,9 @@ DriftGuardError
 │   └── SecretKeyMissing    the key of the stored secret digests is missing or another one
 ├── WrongUse             3  the call is wrong; trying again gives the same answer
 │   ├── NotFound            no such job, halt, check, resource or file
-│   ├── NotAllowed          four eyes, or a decision that this place may not take
+│   ├── NotAllowed          four eyes, a role that is missing, or a decision that this place may not take
+│   ├── NotSignedIn         no credential, or one that proves nobody
+│   ├── PreconditionMissing a change that does not say which state it was decided on
 │   ├── NoClearance         a record without the clearance that it needs
 │   ├── AlreadyFinal        the halt, proposal or lease can no longer change
 │   ├── Stale               the state changed since the caller saw it
@@ -88,6 +90,18 @@ class NotAllowed(WrongUse):
     """The caller may not do this."""
 
     problem = "not-allowed"
+
+
+class NotSignedIn(WrongUse):
+    """There is no credential, or it proves nobody."""
+
+    problem = "not-signed-in"
+
+
+class PreconditionMissing(WrongUse):
+    """A change came without the ETag of the state that it was decided on."""
+
+    problem = "precondition-missing"
 
 
 class NoClearance(WrongUse):

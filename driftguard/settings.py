@@ -10,7 +10,13 @@
 | DRIFTGUARD_READ_TIMEOUT | seconds to wait for one answer of ARM | 30 |
 | DRIFTGUARD_LOG_LATENCY | seconds after which the Activity Log is taken to be complete | 1200 |
 | DRIFTGUARD_ARM_ENDPOINT, DRIFTGUARD_ARM_TOKEN | an ARM on this machine (the sandbox) and its token | none |
-| DRIFTGUARD_SERVER | address of a service | none; not in this version |
+| DRIFTGUARD_SERVER | address of a service that the commands work with | none: in process |
+| DRIFTGUARD_TOKEN | token for the service; driftguard serve prints its own | signed in with azure-identity |
+| DRIFTGUARD_SERVER_SCOPE | scope to sign in for, such as api://…/.default | none |
+| DRIFTGUARD_FUNCTION_KEY | function key of the service's app on Azure | none |
+| DRIFTGUARD_AUTH_TENANT | tenant whose tokens a service accepts | none: loopback only |
+| DRIFTGUARD_AUTH_AUDIENCE | audiences that a service accepts, with commas between them | none |
+| DRIFTGUARD_AUTH_AUTHORITY | an identity provider on this machine, for trying things out | that of the cloud |
 
 Inside CI (one of CI, TF_BUILD, GITHUB_ACTIONS, GITLAB_CI, JENKINS_URL is set) run, stage and starter come from the CI
 system's own variables (`RUN_VARIABLES`).
@@ -20,7 +26,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from driftguard.errors import BadConfiguration
@@ -40,7 +46,11 @@ RUN_VARIABLES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. `in_ci`: a build machine; `run`, `stage`, `starter`: what the CI system tells."""
+    """What the environment says. `in_ci`: a build machine; `run`, `stage`, `starter`: what the CI system tells.
+
+    `server`, `token`, `server_scope` and `function_key` make the commands the client of a service; the `auth_…` ones say
+    whom a service lets in.
+    """
 
     store: Path
     store_is_default: bool
@@ -51,11 +61,18 @@ class Settings:
     read_timeout: float
     log_latency: float
     arm_endpoint: str | None
-    arm_token: str | None
+    arm_token: str | None = field(repr=False)
     in_ci: bool
     run: str | None
     stage: str | None
     starter: str | None
+    server: str | None = None
+    token: str | None = field(default=None, repr=False)
+    server_scope: str | None = None
+    function_key: str | None = field(default=None, repr=False)
+    auth_tenant: str = ""
+    auth_audiences: tuple[str, ...] = ()
+    auth_authority: str | None = None
 
 
 def process_environment() -> Mapping[str, str]:
@@ -67,12 +84,10 @@ def read_settings(
     environ: Mapping[str, str], *, store: str | None = None, policy: str | None = None, server: str | None = None
 ) -> Settings:
     """The settings; what a command line names goes before the environment. Raises BadConfiguration."""
-    if server or environ.get("DRIFTGUARD_SERVER"):
-        raise BadConfiguration(
-            "this version works in process and is no client of a service", "unset DRIFTGUARD_SERVER and --server"
-        )
     in_ci = any(environ.get(mark) for mark in CI_MARKS)
-    path, is_default = _store_path(store or environ.get("DRIFTGUARD_STORE") or "")
+    server = server or environ.get("DRIFTGUARD_SERVER") or None
+    # A service has a store of its own: what the environment says of one here is not looked at.
+    path, is_default = _store_path("" if server else store or environ.get("DRIFTGUARD_STORE") or "")
     run, stage, starter = _run(environ)
     named_policy = policy or environ.get("DRIFTGUARD_POLICY")
     return Settings(
@@ -90,6 +105,15 @@ def read_settings(
         run=run,
         stage=stage,
         starter=starter or (None if in_ci else _os_user(environ)),
+        server=server,
+        token=environ.get("DRIFTGUARD_TOKEN") or None,
+        server_scope=environ.get("DRIFTGUARD_SERVER_SCOPE") or None,
+        function_key=environ.get("DRIFTGUARD_FUNCTION_KEY") or None,
+        auth_tenant=environ.get("DRIFTGUARD_AUTH_TENANT", "").strip().lower(),
+        auth_audiences=tuple(
+            text for text in map(str.strip, environ.get("DRIFTGUARD_AUTH_AUDIENCE", "").split(",")) if text
+        ),
+        auth_authority=environ.get("DRIFTGUARD_AUTH_AUTHORITY") or None,
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from driftguard import __version__
+from driftguard.errors import BadConfiguration
+from driftguard.flow.access import Identities
 from driftguard.flow.policy import Policy
 from driftguard.flow.ports import Sealer, Store
-from driftguard.guard.context import Guard
+from driftguard.guard.context import Checkout, Guard
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.settings import Settings, read_settings, require_lasting_store
@@ -64,6 +68,37 @@ def guard_from(settings: Settings, opening: Opening = Opening.NOW_OR_BEGIN) -> I
     require_lasting_store(settings)
     with ExitStack() as stack:
         yield _assemble(settings, stack, opening)
+
+
+class SharedGuard:
+    """One guard for all threads of a service, opened when it is first asked for; what fails then is tried again next time.
+
+    The policy file is read again where it changed, so that a service need not be started anew; one that became wrong is
+    BadConfiguration from then on, and nothing is judged by the earlier one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._turn = threading.Lock()
+        self._stack = ExitStack()
+        self._guard: Guard | None = None
+
+    def __call__(self) -> Guard:
+        """The guard. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing."""
+        with self._turn:
+            if self._guard is None:
+                require_lasting_store(self.settings)
+                with ExitStack() as stack:
+                    guard = _assemble(self.settings, stack, Opening.NOW_OR_BEGIN)
+                    self._guard = replace(guard, policy=policy_as_it_is_now(self.settings))
+                    self._stack = stack.pop_all()
+            return self._guard
+
+    def close(self) -> None:
+        """Give back what was opened; asked for again, it opens anew."""
+        with self._turn:
+            self._guard = None
+            self._stack.close()
 
 
 def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
@@ -134,6 +169,83 @@ def _open_store(settings: Settings, stack: ExitStack, opening: Opening) -> tuple
 def policy_loader(settings: Settings) -> Callable[[], Policy]:
     """Loads the policy once, when it is first asked for."""
     return cache(lambda: load_policy(settings.policy, folder=policies_folder()))
+
+
+def policy_as_it_is_now(settings: Settings) -> Callable[[], Policy]:
+    """Loads the policy, again whenever its file changed."""
+    turn = threading.Lock()
+    read: tuple[tuple[int, int, int], Policy] | None = None
+
+    def load() -> Policy:
+        nonlocal read
+        with turn:
+            state = _state_of(settings.policy)
+            if read is None or read[0] != state:
+                read = None
+                read = (state, load_policy(settings.policy, folder=policies_folder()))
+            return read[1]
+
+    return load
+
+
+def _state_of(file: Path | None) -> tuple[int, int, int]:
+    """What changes when somebody writes the file; the built-in default never does."""
+    try:
+        status = file.stat() if file else None
+    except OSError:  # reason: load_policy says what is wrong with the file, with the remedy
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size) if status else (1, 1, 1)
+
+
+def identities_from(settings: Settings) -> Identities | None:
+    """The identity provider of the settings; None where none is set up. Raises BadConfiguration where it is half set up."""
+    if not settings.auth_tenant and not settings.auth_audiences and not settings.auth_authority:
+        return None
+    if not settings.auth_tenant or not settings.auth_audiences:
+        missing = "DRIFTGUARD_AUTH_AUDIENCE" if settings.auth_tenant else "DRIFTGUARD_AUTH_TENANT"
+        raise BadConfiguration(
+            f"the identity provider is half set up: {missing} is missing",
+            "set DRIFTGUARD_AUTH_TENANT and DRIFTGUARD_AUTH_AUDIENCE, or neither",
+        )
+    from driftguard.adapters.identities import IDENTITIES
+
+    return IDENTITIES["entra"](
+        settings.auth_tenant, settings.auth_audiences, cloud=settings.cloud, override=settings.auth_authority
+    )
+
+
+def local_identity(token: str, user: str) -> Identities:
+    """The one user of a service on their own machine. Raises BadConfiguration for a token that could be guessed."""
+    from driftguard.adapters.identities.local_token import LocalToken
+
+    return LocalToken(token, user)
+
+
+def service_credential(settings: Settings) -> Callable[[], str]:
+    """What gives the token for the service, each time it is asked; nothing is imported or asked for before.
+
+    Raises BadConfiguration where none is set up; the call itself raises Unavailable and BadConfiguration.
+    """
+    token, scope = settings.token, settings.server_scope
+    if token is not None:
+        return lambda: token
+    if scope is None:
+        raise BadConfiguration(
+            "there is no sign-in for the service",
+            "set DRIFTGUARD_TOKEN, or DRIFTGUARD_SERVER_SCOPE (such as api://CLIENT-ID/.default) to sign in with Azure",
+        )
+    from driftguard.adapters.readers.arm_credential import credential_for
+    from driftguard.adapters.readers.arm_options import ArmOptions
+
+    credential = credential_for(ArmOptions(cloud=settings.cloud, tenant=settings.tenant), SystemClock())
+    return lambda: credential.get_token(scope).token
+
+
+def local_checkout() -> Checkout:
+    """The checkout in the folder that the command runs in."""
+    from driftguard.adapters.checkouts import CHECKOUTS
+
+    return CHECKOUTS["git"](Path.cwd())
 
 
 class _Pins(Mapping[str, str]):

@@ -56,7 +56,7 @@ STEPS = [
     "secrets", "canonical", "condition", "classify", "diff", "patch", "raw_form", "normalised",
     "treated", "settled", "attribute", "platform_table", "policy", "policy_overlap", "policy_notices", "record",
     "check", "compare", "presence", "decide", "halt", "ledger", "evidence", "ticket",
-    "review",
+    "review", "access",
 ]  # fmt: skip
 BESIDE_THE_STEPS = {
     "ports": "the Protocols: they name the types of any step, and no step calls them",

@@ -49,7 +49,7 @@ def test_every_command_line_in_the_documents_is_one_of_ours() -> None:
 
 
 def test_the_check_of_command_lines_sees_what_is_wrong() -> None:
-    assert fault(["scan"], False) == "no such command"
+    assert fault(["scna"], False) == "no such command"
     assert "--lase" in fault(["check", "--lase"], False)
     assert fault(["check", "--gate"], True) == "lacks ['job']"
     assert fault(["check", "--gate"], False) == ""
@@ -84,7 +84,10 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     }
     assert named - {"DRIFTGUARD_CORPUS"} <= read, "the corpus is a matter of the tests"
     assert set(settings.CI_MARKS) <= set(inline(RUNBOOK.read_text(encoding="utf-8")))
-    assert "%DRIFT_SCAN_SCHEDULE%" in (ROOT / "function_app.py").read_text(encoding="utf-8")
+    timers = set(re.findall(r"%(DRIFT_[A-Z_]+)%", (ROOT / "function_app.py").read_text(encoding="utf-8")))
+    assert (
+        timers == {"DRIFT_SCAN_SCHEDULE", "DRIFT_DELIVER_SCHEDULE"} <= set(inline(RUNBOOK.read_text(encoding="utf-8")))
+    )
 
 
 def test_the_table_of_states_is_the_one_of_the_code() -> None:
@@ -109,12 +112,13 @@ def test_the_table_of_findings_is_the_one_of_the_code() -> None:
 
 
 def test_the_tables_of_the_store_name_every_kind_of_row_and_blob() -> None:
-    kinds = {rows.JOB, rows.CHECK, rows.HALT, rows.OUTBOX, rows.LEDGER, rows.PROPOSAL, rows.RECORD}
+    kinds = {rows.JOB, rows.CHECK, rows.HALT, rows.OUTBOX, rows.LEDGER, rows.PROPOSAL, rows.RECORD, rows.CALL}
     assert set(column(ARCHITECTURE, "row kind")) == kinds
     assert set(column(ARCHITECTURE, f"index kind (partition `{index.INDEX}`)")) == {
         index.OPEN_HALTS,
         index.DUE_NOTES,
         index.SCOPES,
+        index.HALT_JOBS,
     }
     written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "driftguard/guard").glob("*.py"))
     blobs = {f"<job>/{kind}/…" for kind in re.findall(r'f"\{[^}]+\}/([a-z]+)["/]', written)}

@@ -13,6 +13,7 @@ import tarfile
 import zipfile
 from email import message_from_bytes
 from email.message import Message
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from pyproject_hooks import quiet_subprocess_runner
 from driftguard import __version__
 from driftguard.errors import BadConfiguration
 from driftguard.policies_folder import policies_folder
+from driftguard.render.html import EVIDENCE_CSP
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("driftguard", "policies", "pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE")
@@ -105,7 +107,7 @@ def test_the_wheel_asks_for_what_requirements_txt_says(metadata: Message) -> Non
 
 def _normal(requirement: str) -> str:
     name, mark, condition = re.sub(r"[\s'\"]", "", requirement).partition(";")
-    head = re.match(r"[\w.-]+", name)
+    head = re.match(r"[\w.-]+(\[[\w,-]+\])?", name)
     assert head
     return head[0] + ",".join(sorted(name[head.end() :].split(","))) + mark + condition
 
@@ -128,6 +130,14 @@ def test_an_installed_wheel_finds_the_policies_that_it_carries(wheel: Path, tmp_
     assert files_below(found) == files_below(ROOT / "policies")
 
 
+def test_an_installed_wheel_finds_the_templates_of_its_pages(wheel: Path, tmp_path: Path) -> None:
+    python = bare_environment_with(wheel, tmp_path / "venv")
+    templates = "html.__file__.rpartition('/')[0] + '/templates'"
+    ask = f"import os; from driftguard.render import html; print(html.EVIDENCE_CSP); print(*sorted(os.listdir({templates})))"
+    told = run([python, "-I", "-c", ask], tmp_path / "elsewhere").splitlines()
+    assert told == [EVIDENCE_CSP, " ".join(sorted(files_below(ROOT / "driftguard/render/templates")))]
+
+
 @pytest.mark.filterwarnings("ignore:Editable installation")  # setuptools has a note on every one
 def test_an_editable_install_finds_the_policies_of_its_checkout(tmp_path: Path) -> None:
     source = copy_of(BUILT_FROM, tmp_path / "source")
@@ -139,6 +149,24 @@ def test_an_unpacked_functions_app_finds_the_policies_beside_its_package(tmp_pat
     app = copy_of(APP_IS, tmp_path / "app")
     as_the_worker_does = f"import sys; sys.path.append({str(app)!r}); {ASK}"
     assert Path(run([sys.executable, "-I", "-S", "-c", as_the_worker_does], tmp_path / "elsewhere")) == app / "policies"
+
+
+def test_an_unpacked_functions_app_makes_its_pages(tmp_path: Path) -> None:
+    app = copy_of(APP_IS, tmp_path / "app")
+    ask = "from driftguard.render import html; print(html.__file__); print(html.message_html('Title', ['text']))"
+    told = run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(app)!r}); {ask}"], tmp_path / "elsewhere")
+    assert told.startswith(str(app)) and "<h1>Title</h1>" in told
+
+
+def test_nothing_but_the_app_is_sent_to_azure() -> None:
+    lines = (ROOT / ".funcignore").read_text("utf-8").splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a checkout: what lies here besides the app is not known")
+    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    sent = {name for name in top if not any(fnmatch(name, pattern) for pattern in patterns)}
+    assert sent == set(APP_IS)
 
 
 def test_a_package_without_its_policies_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

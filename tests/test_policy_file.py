@@ -38,6 +38,7 @@ from driftguard.policy_file.tree import BadPolicyFile
 
 FOLDER = policies_folder()
 TODAY = date(2026, 5, 1)
+FIRST_DIGEST = "1517b5fc8c0cff8f6d7355af804614f3c356ddb14a9151cc766d33228236c17c"
 GROUP = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-shop-1"
 VNET = parse_ref(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub")
 SCALE_SET = parse_ref(f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/web")
@@ -48,8 +49,8 @@ jobs:
   - match: "payments-*"
     mode: enforce                       # or observe
     principals: [{app_id: 11111111-2222-3333-4444-555555555555, label: release pipeline}]
-    readers: [group-id]
-    reviewers: [group-id]
+    readers: [8f0a6a3e-6f0e-4a53-9a3d-0d0f2f9c1a01]
+    reviewers: [8f0a6a3e-6f0e-4a53-9a3d-0d0f2f9c1a02]
 defaults: {on_drift: {person: halt, unknown: halt, other_automation: halt, azure_policy: warn, platform: warn},
            on_unmanaged: warn, on_other_job: warn, unknown_author: second_reviewer, own_writes: proven,
            stability_reads: 2, settle: 120s}
@@ -86,7 +87,8 @@ def test_the_example_of_a_whole_policy_loads(tmp_path: Path) -> None:
     job = policy.for_job("payments-prod")
     assert (job.mode, job.settle, job.stability_reads) == (Mode.ENFORCE, 120.0, 2)
     assert job.principals == (Principal(app_id="11111111-2222-3333-4444-555555555555", label="release pipeline"),)
-    assert (job.readers, job.reviewers) == (("group-id",), ("group-id",))
+    assert job.readers == ("8f0a6a3e-6f0e-4a53-9a3d-0d0f2f9c1a01",)
+    assert job.reviewers == ("8f0a6a3e-6f0e-4a53-9a3d-0d0f2f9c1a02",)
     assert job.unknown_author is UnknownAuthor.SECOND_REVIEWER
     assert policy.severity(VNET) is Severity.HIGH
     assert policy.redact(VNET, TODAY).find(parse_path("properties.peer.sharedKey")) == "network is critical"
@@ -129,6 +131,40 @@ jobs:
     assert job.on_drift[Actor.PLATFORM] is Response.WARN
     assert other.on_drift[Actor.PLATFORM] is Response.HALT
     assert set(job.on_drift) == set(Actor)
+
+
+def test_who_may_call_a_service_stands_in_an_entry_or_for_people_in_the_defaults(tmp_path: Path) -> None:
+    text = """\
+version: 1
+defaults: {readers: [r1], reviewers: [v1]}
+jobs:
+  - {match: a, readers: [r2, r3], pipelines: [p1]}
+  - {match: b, reviewers: []}
+"""
+    policy = load(tmp_path, text)
+    callers = {job: policy.for_job(job) for job in ("a", "b", "no entry")}
+    assert [(one.readers, one.reviewers, one.pipelines) for one in callers.values()] == [
+        (("r2", "r3"), ("v1",), ("p1",)),
+        (("r1",), (), ()),
+        (("r1",), ("v1",), ()),
+    ]
+    assert "unknown key 'pipelines'" in refusal(tmp_path, "version: 1\ndefaults: {pipelines: [p1]}\n")
+
+
+def test_a_caller_who_is_no_id_is_told_by_the_look_at_a_policy(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("version: 1\njobs:\n  - match: a\n    reviewers: [dana@contoso.com]\n", encoding="utf-8")
+    [warning] = examine(path, folder=FOLDER, today=TODAY).warnings
+    assert (warning.line, "'dana@contoso.com' under reviewers can never match" in warning.text) == (3, True)
+
+
+def test_a_file_without_the_keys_of_later_versions_keeps_its_digest(folder: Path, tmp_path: Path) -> None:
+    # What the first version gave for this file: a key that nobody wrote moves no digest that is stored.
+    path = tmp_path / "mine.yaml"
+    path.write_text("version: 1\njobs: [{match: a, reviewers: [b]}]\n", encoding="utf-8")
+    assert load_policy(path, folder=folder).digest == FIRST_DIGEST
+    path.write_text("version: 1\njobs: [{match: a, reviewers: [b], pipelines: []}]\n", encoding="utf-8")
+    assert load_policy(path, folder=folder).digest == FIRST_DIGEST
 
 
 def test_identities_and_api_versions(tmp_path: Path) -> None:
@@ -382,7 +418,10 @@ def test_the_digest_is_of_the_judgement_not_of_the_writing(tmp_path: Path) -> No
         ("person: halt", "person: warn"),
         ("settle: 120s", "settle: 121s"),
         ("on_unmanaged: warn", "on_unmanaged: halt"),
-        ("reviewers: [group-id]", "reviewers: [other]"),
+        ("reviewers: [8f0a", "reviewers: [9f0a"),
+        ("readers: [8f0a", "readers: [9f0a"),
+        ("mode: enforce", "pipelines: [11111111-2222-3333-4444-555555555555]"),
+        ("defaults: {", "defaults: {reviewers: [8f0a6a3e-6f0e-4a53-9a3d-0d0f2f9c1a01], "),
         ("sku.capacity", "sku"),
         ("2027-06-30", "2027-07-01"),
         ("severity: high", "severity: low"),

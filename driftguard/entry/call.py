@@ -1,22 +1,30 @@
-"""What all commands share: the common options, the guard they open, and how a result is told."""
+"""What all commands share: the common options, the guard or the service that they work with, and how a result is told.
+
+Rules:
+- Where a command works, in process or with a service, is checked before anything else (place.py).
+"""
 
 from __future__ import annotations
 
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftguard.errors import DriftGuardError, NotFound
+from driftguard.entry.place import require_place, server_option
+from driftguard.entry.telling import show
+from driftguard.errors import NotAllowed
 from driftguard.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from driftguard.entry.verbs import Verbs
     from driftguard.flow.review import Person
     from driftguard.guard.context import Guard
+    from driftguard.wiring import Opening
 
 
 @dataclass
@@ -39,19 +47,29 @@ class Call:
         return read_settings(self.environ, store=self.store, policy=self.policy, server=self.server)
 
     @contextmanager
+    def verbs(self, opening: Opening | None = None) -> Iterator[Verbs]:
+        """The verbs: those of the service that the settings name, else in process.
+
+        `opening` says how the store in process is opened; None: one that is not there is an error.
+        """
+        if self.settings.server:
+            from driftguard.entry.remote import open_remote
+
+            with open_remote(self.settings) as remote:
+                yield remote
+            return
+        from driftguard.entry.in_process import InProcess
+        from driftguard.wiring import Opening, guard_from
+
+        with guard_from(self.settings, opening or Opening.NOW) as guard:
+            yield InProcess(guard)
+
+    @contextmanager
     def guard(self) -> Iterator[Guard]:
         """The guard of this call. A store that is not there is an error."""
         from driftguard.wiring import Opening, guard_from
 
         with guard_from(self.settings, Opening.NOW) as guard:
-            yield guard
-
-    @contextmanager
-    def guard_that_may_begin(self) -> Iterator[Guard]:
-        """As `guard`; a store that is not there is begun with the first write."""
-        from driftguard.wiring import Opening, guard_from
-
-        with guard_from(self.settings, Opening.BEGIN_AT_FIRST_WRITE) as guard:
             yield guard
 
     @contextmanager
@@ -68,11 +86,22 @@ class Call:
 
         return Person(self.settings.starter, asserted=True) if self.settings.starter else None
 
-    def reviewer(self, name: str | None) -> Person:
-        """Who decides: the name given, else the operating system's user; asserted, since nothing proves it."""
+    def reviewer(self, name: str | None, *, decides: bool = True) -> Person:
+        """Who decides: the name given, else the operating system's user; asserted, since nothing proves it.
+
+        With a service and no name it is whoever the service knows the caller to be. Raises NotAllowed for a decision
+        through a service inside CI; in process the guard refuses it.
+        """
         from driftguard.flow.review import Person
 
-        return Person(name or self.settings.starter or "", asserted=True)
+        if not self.settings.server:
+            return Person(name or self.settings.starter or "", asserted=True)
+        if decides and self.settings.in_ci:
+            raise NotAllowed(
+                "a decision is refused inside CI: a pipeline must not release itself",
+                "decide on a workstation, under your own sign-in",
+            )
+        return Person(name or "", asserted=True)
 
     def tell(self, view: Callable[[], Any], text: Callable[[], str]) -> None:
         """Print a result: JSON for machines, text for people, coloured on a terminal only."""
@@ -82,32 +111,6 @@ class Call:
             click.echo(json_text(view()))
         else:
             show(text())
-
-
-def require_known_job(guard: Guard, job: str | None) -> None:
-    """Raises NotFound for a job that was never recorded, WrongUse for what cannot be a job's name."""
-    from driftguard.guard.work import Work
-
-    if job is not None and not Work(guard.store, job, guard.clock.now()).exists:
-        raise NotFound(f"there is no job {job}", "see driftguard jobs list")
-
-
-COLOURS = {"HALT": "bold red", "PROCEED": "bold green", "CANNOT TELL": "bold yellow", "BUSY": "bold yellow"}
-
-
-def show(text: str) -> None:
-    """Print text for people: on a terminal, a verdict at the beginning is coloured."""
-    if not sys.stdout.isatty():
-        click.echo(text)
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    shown = Text(text)
-    for word, style in COLOURS.items():
-        if text.startswith(word):
-            shown.stylize(style, 0, len(word))
-    Console(highlight=False, soft_wrap=True).print(shown)
 
 
 @contextmanager
@@ -120,19 +123,6 @@ def working(what: str) -> Iterator[None]:
 
     with Console(stderr=True).status(what):
         yield
-
-
-def report(call: Call, error: DriftGuardError) -> int:
-    """Tell an error in one line; its exit code, also where the line cannot be written."""
-    from driftguard.render.json_views import error_view, json_text
-    from driftguard.render.text import error_text
-
-    if call.as_json:
-        with suppress(OSError):
-            click.echo(json_text(error_view(error)))
-    with suppress(OSError):
-        click.echo(error_text(error), err=True)
-    return error.exit_code
 
 
 def common(command: Callable[..., int]) -> Callable[..., int]:
@@ -153,22 +143,40 @@ def common_with_store_flag(command: Callable[..., int]) -> Callable[..., int]:
     return _with_call(store(command))
 
 
+def in_process(command: Callable[..., int]) -> Callable[..., int]:
+    """For a command without the common options: it refuses a service as all do that are not served."""
+
+    def with_place(server: str | None, **rest: Any) -> int:
+        call = _call()
+        call.as_json = bool(rest.get("as_json"))  # so that a refusal is told as was asked
+        require_place(call.environ, server, None, None)
+        return command(call, **rest)
+
+    return server_option(functools.update_wrapper(with_place, command))
+
+
 def _with_call(command: Callable[..., int]) -> Callable[..., int]:
     def with_call(as_json: bool, store: str | None, policy: str | None, server: str | None, **rest: Any) -> int:
-        call = click.get_current_context().find_object(Call)
-        if call is None:
-            raise RuntimeError("a command runs only through driftguard.entry.cli.run")
+        call = _call()
         call.as_json, call.store, call.policy, call.server = as_json, store, policy, server
+        require_place(call.environ, server, store, policy)
         return command(call, **rest)
 
     functools.update_wrapper(with_call, command)
     for option in (
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text."),
         click.option("--policy", metavar="FILE", help="The policy file (DRIFTGUARD_POLICY; default built in)."),
-        click.option("--server", metavar="URL", help="A service to work with; not in this version."),
+        server_option,
     ):
         with_call = option(with_call)
     return with_call
+
+
+def _call() -> Call:
+    call = click.get_current_context().find_object(Call)
+    if call is None:
+        raise RuntimeError("a command runs only through driftguard.entry.cli.run")
+    return call
 
 
 def run_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -177,3 +185,9 @@ def run_options(command: Callable[..., int]) -> Callable[..., int]:
     run = click.option("--run", help="The pipeline run (default: from the CI system; outside CI, check makes one).")
     ticket = click.option("--ticket", help="The change ticket, such as CHG0030001.")
     return ticket(run(stage(command)))
+
+
+def as_option(who: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The option `--as`, for the commands by which a person decides."""
+    default = "default: the operating system's user; with a service, who is signed in"
+    return click.option("--as", "name", metavar="NAME", help=f"{who} ({default}).")

@@ -18,7 +18,8 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from driftguard import __version__
-from driftguard.entry.call import Call, report
+from driftguard.entry.call import Call
+from driftguard.entry.telling import report
 from driftguard.errors import CannotTell, DriftGuardError, WrongUse
 from driftguard.settings import process_environment
 
@@ -89,6 +90,30 @@ def _demo() -> click.Command:
     return demo
 
 
+def _scan() -> click.Command:
+    from driftguard.entry.commands.scan import scan
+
+    return scan
+
+
+def _deliveries() -> click.Command:
+    from driftguard.entry.commands.deliveries import deliveries
+
+    return deliveries
+
+
+def _serve() -> click.Command:
+    from driftguard.entry.commands.serve import serve
+
+    return serve
+
+
+def _onboard() -> click.Command:
+    from driftguard.entry.commands.onboard import onboard
+
+    return onboard
+
+
 def _doctor() -> click.Command:
     from driftguard.entry.commands.doctor import doctor
 
@@ -98,6 +123,7 @@ def _doctor() -> click.Command:
 COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "record": (_record, "Record what a deployment left: the job's new baseline."),
     "check": (_check, "Judge a job before an update; only exit code 0 lets the run go on."),
+    "scan": (_scan, "Judge every job, as check --gate does, and let nothing through."),
     "halts": (_halts, "List and show halts; decide on one, confirm that a kept change is in the code."),
     "jobs": (_jobs, "List and show jobs; release, retire, move, accept a proposal."),
     "explain": (_explain, "Say which rule decides on a resource, or on one path of it."),
@@ -105,6 +131,9 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "policy": (_policy, "Look a policy file through: every error and warning, and which rules fire on recorded pairs."),
     "verify": (_verify, "Check the digest of evidence and, with --store, the ledger it stands in."),
     "deliver": (_deliver, "Send the notes that wait."),
+    "deliveries": (_deliveries, "List the notes, and where each stands."),
+    "onboard": (_onboard, "Put a job under guard: look at what is there, and write its policy entry."),
+    "serve": (_serve, "Run the service on this machine."),
     "sandbox": (_sandbox, "Run a small Azure Resource Manager on this machine."),
     "demo": (_demo, "Play the whole story against the sandbox."),
     "doctor": (_doctor, "Look whether policy, store, notes and ARM are in order."),
@@ -141,16 +170,18 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     call = Call(environ, run)
     try:
         answer = cli.main(list(arguments), prog_name="driftguard", standalone_mode=False, obj=call)
-        return answer if isinstance(answer, int) else 0
+        if not isinstance(answer, int):
+            raise TypeError("a command answers its exit code")
+        return answer
     except DriftGuardError as error:
-        return report(call, error)
+        return report(error, call.as_json)
     except NoArgsIsHelpError as error:  # `driftguard halts`: the help, and the exit code of a wrong call
         with suppress(OSError):
             click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         return 3
     except click.ClickException as error:
         call.as_json = call.as_json or "--json" in arguments
-        return report(call, _usage(error))
+        return report(_usage(error), call.as_json)
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # click takes it for a Ctrl-D, and no command asks for any input
             return _fault(call, error.__cause__)
@@ -160,7 +191,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except (BrokenPipeError, SystemExit):  # click ends with 1, our word for a halt, where nobody reads its output
         return 2
     except OSError as error:
-        return report(call, _full(error)) if error.errno in _FULL else _fault(call, error)
+        return report(_full(error), call.as_json) if error.errno in _FULL else _fault(call, error)
     except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault must not leave with 1 (halt) or 0
         return _fault(call, error)
 
@@ -180,7 +211,9 @@ def _usage(error: click.ClickException) -> WrongUse:
 
 
 def _fault(call: Call, error: BaseException) -> int:
-    return report(call, CannotTell(f"internal fault ({_place(error)})", "nothing was decided; please report it"))
+    return report(
+        CannotTell(f"internal fault ({_place(error)})", "nothing was decided; please report it"), call.as_json
+    )
 
 
 def _place(error: BaseException) -> str:

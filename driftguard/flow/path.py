@@ -27,8 +27,6 @@ MAX_DEPTH = 256  # far beyond any documented resource, and within Python's own r
 class TooDeep(CannotTell):
     """A body nests deeper than MAX_DEPTH levels."""
 
-    problem = "too-deep"
-
     def __init__(self) -> None:
         super().__init__(
             f"a resource body nests deeper than {MAX_DEPTH} levels",

@@ -85,6 +85,8 @@ class JobPolicy:
 
     `match` is the glob of the entry that applied, empty where none did; `where` is that entry's `file:line`, or the file.
     `on_drift` has every class of actor; its `our_pipeline` counts only for a write that is not proven to be the job's.
+    `pipelines`, `readers` and `reviewers` are ids of applications, people and groups that may call a service for the job;
+    without `pipelines` the `principals` may.
     `identities` says which accounts are one person: {person: account ids}.
     """
 
@@ -93,6 +95,7 @@ class JobPolicy:
     where: str = ""
     mode: Mode = Mode.ENFORCE
     principals: tuple[Principal, ...] = ()
+    pipelines: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

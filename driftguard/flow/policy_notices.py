@@ -85,6 +85,8 @@ def notices(policy: Policy, today: date) -> tuple[Notice, ...]:
         *_every_type(own),
         *_shadowed_jobs(policy.jobs),
         *_risky_answers(defaults, *(job for job in policy.jobs if job.on_drift != defaults.on_drift)),
+        *_callers_without_id(defaults, JobPolicy()),
+        *(notice for job in policy.jobs for notice in _callers_without_id(job, defaults)),
     )
 
 
@@ -127,6 +129,7 @@ def _idle_rules(rules: Iterable[Rule]) -> Iterator[Notice]:
 
 _TYPE = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*(/[^\s/]+)+\Z", re.IGNORECASE)
 _ONE_NAME = re.compile(r"[^\s/?#%\\<>]+\Z")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _ID = re.compile(r"(/[^\s/?#%\\<>]+)+\Z")
 
 
@@ -199,6 +202,25 @@ def _risky_answers(*settings: JobPolicy) -> Iterator[Notice]:
             if entry.on_drift[actor] is Response.ACCEPT:
                 text = f"on_drift.{actor}: accept lets runs overwrite such changes without a word"
                 yield Notice(entry.where, text, f"write {actor}: halt, or warn to be told")
+
+
+_CALLERS = {
+    "pipelines": "the application (client) id of the pipeline",
+    "readers": "the object id of the group or person",
+    "reviewers": "the object id of the group or person",
+}
+
+
+def _callers_without_id(entry: JobPolicy, inherited: JobPolicy) -> Iterator[Notice]:
+    """Who is named by anything but an id: names can change their owner, so a service lets nobody in by one."""
+    for key, wanted in _CALLERS.items():
+        named: tuple[str, ...] = getattr(entry, key)
+        if named == getattr(inherited, key):
+            continue  # told where it stands
+        for text in dict.fromkeys(named):
+            if not _GUID.fullmatch(text):
+                told = f"{text!r} under {key} can never match: a service knows its callers by id, never by name"
+                yield Notice(entry.where, told, f"write {wanted}, a GUID such as 11111111-2222-3333-4444-555555555555")
 
 
 def _superfluous(policy: Policy, today: date) -> Iterator[Notice]:

@@ -115,6 +115,10 @@ class Store(Protocol):
         """The rows of a kind with id > `after`, in order of id (code points), at most `limit`."""
         ...
 
+    def version(self, partition: str, kind: str, row_id: str) -> str | None:
+        """The row's version without its body, or None where there is no such row."""
+        ...
+
     def partitions(self) -> List[str]:
         """The names of all partitions that hold a row, sorted."""
         ...

@@ -56,6 +56,25 @@ def deliver_due(guard: Guard, job: str | None = None, *, now: bool = False) -> l
     return told
 
 
+def list_deliveries(guard: Guard, job: str | None = None, *, all_states: bool = False) -> list[Delivered]:
+    """Where the notes of one job or of all stand, in order of job and id; without `all_states` those that wait."""
+    if all_states or job:
+        names = [job] if job else index.jobs(guard.store)
+        rows = [(name, row) for name in names for row in index.all_rows(guard.store, name, OUTBOX)]
+    else:
+        rows = index.due_notes(guard.store, guard.clock.now())
+    told = [as_stored(name, row) for name, row in rows]
+    return told if all_states else waiting(told)
+
+
+def as_stored(job: str, row: Row) -> Delivered:
+    """Where the note of this outbox row stands."""
+    body = row.body
+    state = Delivery(body["state"])
+    next_at = "" if state is Delivery.DELIVERED else body["next_at"]
+    return _result(job, row, state, where=body.get("where", ""), problem=body.get("problem", ""), next_at=next_at)
+
+
 def deliver_after(guard: Guard, job: str) -> None:
     """Send what is due of a job, after its verb has committed: a store that fails now must not hide what was decided.
 

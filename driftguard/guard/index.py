@@ -1,4 +1,6 @@
-"""Lists across jobs: open halts, due notes, which jobs have resources in a scope. Derived, and never the truth.
+"""Lists across jobs: open halts, due notes, which job a halt is of, which jobs have resources in a scope.
+
+They are derived, and never the truth.
 
 Rules:
 - An index row is written before the row it points to: a crash between the two leaves a row that points to nothing, never a
@@ -21,16 +23,16 @@ from driftguard.flow.ticket import Delivery
 from driftguard.guard.rows import HALT, JOB, JOB_ROW, OUTBOX, HaltRow
 
 INDEX = "~index"
-OPEN_HALTS, DUE_NOTES, SCOPES = "open-halt", "due-note", "scope"
+OPEN_HALTS, DUE_NOTES, SCOPES, HALT_JOBS = "open-halt", "due-note", "scope", "halt-job"
 _SEPARATOR = "|"
 _GRACE = timedelta(minutes=10)
 _PAGE = 1000
 _TRIES = 40
 
 
-def all_rows(store: Store, partition: str, kind: str, *, after: str = "") -> Iterator[Row]:
-    """Every row of a kind with id > `after`, page by page."""
-    while page := store.list(partition, kind, after=after, limit=_PAGE):
+def all_rows(store: Store, partition: str, kind: str, *, after: str = "", at_once: int = _PAGE) -> Iterator[Row]:
+    """Every row of a kind with id > `after`, page by page of `at_once` rows."""
+    while page := store.list(partition, kind, after=after, limit=at_once):
         yield from page
         after = page[-1].id
 
@@ -93,16 +95,31 @@ def due_notes(store: Store, now: datetime) -> list[tuple[str, Row]]:
 
 def jobs_in(store: Store, scope: str) -> list[str]:
     """The jobs that have recorded a resource in the scope (a lower-cased resource group or subscription id)."""
-    prefix = scope + _SEPARATOR
-    rows = takewhile(lambda row: row.id.startswith(prefix), all_rows(store, INDEX, SCOPES, after=prefix))
-    return [row.id.removeprefix(prefix) for row in rows]
+    return list(_right_of(store, SCOPES, scope, _PAGE))
+
+
+def job_of_halt(store: Store, halt_id: str) -> str | None:
+    """The job that has a halt of exactly this id, as far as the list knows; halts of earlier versions are not in it."""
+    jobs_noted = _right_of(store, HALT_JOBS, halt_id, at_once=1)  # there is one, as good as always
+    return next((job for job in jobs_noted if store.version(job, HALT, halt_id)), None)
+
+
+def _right_of(store: Store, kind: str, left: str, at_once: int) -> Iterator[str]:
+    prefix = left + _SEPARATOR
+    rows = all_rows(store, INDEX, kind, after=prefix, at_once=at_once)
+    return (row.id.removeprefix(prefix) for row in takewhile(lambda row: row.id.startswith(prefix), rows))
 
 
 def rebuild(store: Store, now: datetime, scopes_of: Callable[[str], Iterable[str]]) -> None:
     """Make every index row again from the jobs. `scopes_of(job)` gives the scopes of the job's baseline."""
     for job in jobs(store):
-        halts = (HaltRow.from_body(row.body) for row in all_rows(store, job, HALT))
-        add(store, OPEN_HALTS, ((job, halt.id) for halt in halts if not halt.final), now)
+        halts = [(row.id, HaltRow.from_body(row.body).final) for row in all_rows(store, job, HALT)]
+        add(store, OPEN_HALTS, ((job, halt) for halt, final in halts if not final), now)
+        # Which job a halt is of never changes: an old row is as good as a young one.
+        unknown = (
+            (halt, job) for halt, _ in halts if store.version(INDEX, HALT_JOBS, f"{halt}{_SEPARATOR}{job}") is None
+        )
+        add(store, HALT_JOBS, unknown, now)
         notes = all_rows(store, job, OUTBOX)
         add(store, DUE_NOTES, ((job, row.id) for row in notes if row.body["state"] != Delivery.DELIVERED), now)
         add(store, SCOPES, ((scope, job) for scope in scopes_of(job)), now)

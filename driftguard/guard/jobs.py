@@ -37,9 +37,10 @@ from driftguard.guard.work import Work, attempts, few, read_steadily
 
 @dataclass(frozen=True)
 class JobView:
-    """A job for people: its row, its baseline without bodies, its open halt."""
+    """A job for people: its row with the version of it, its baseline without bodies, its open halt."""
 
     row: JobRow
+    version: str
     baseline: Baseline | None
     halt: HaltRow | None
 
@@ -49,7 +50,7 @@ def list_jobs(guard: Guard) -> list[JobView]:
     views = []
     for name in index.jobs(guard.store):
         work = Work(guard.store, name, guard.clock.now())
-        views.append(JobView(work.job, None, work.current()))
+        views.append(JobView(work.job, work.version or "", None, work.current()))
     return views
 
 
@@ -57,17 +58,22 @@ def show_job(guard: Guard, name: str) -> JobView:
     """One job. Raises NotFound."""
     work = _existing(guard, name)
     baseline = load_baseline(guard.store, work.job.baseline) if work.job.baseline else None
-    return JobView(work.job, baseline, work.current())
+    return JobView(work.job, work.version or "", baseline, work.current())
 
 
-def release(guard: Guard, name: str, *, by: Person, reason: str, clearance: str | None = None) -> JobRow:
-    """End the job's lease. Raises NotAllowed inside CI without the lease's own clearance, AlreadyFinal where there is none."""
+def release(
+    guard: Guard, name: str, *, by: Person, reason: str, clearance: str | None = None, if_match: str | None = None
+) -> JobRow:
+    """End the job's lease. `if_match` is the version of the job's row that was seen, as in all of these, or None.
+
+    Raises NotAllowed inside CI without the lease's own clearance, AlreadyFinal where there is none, Stale.
+    """
     if clearance is None:
-        require_person_at_hand(guard)
+        require_person_at_hand(guard, by)
         reason = require_reason(reason)
 
     def step() -> JobRow:
-        work = _existing(guard, name)
+        work = _seen(_existing(guard, name), if_match)
         lease = work.job.lease
         if lease is None:
             raise AlreadyFinal(f"the job {name} is not updating", "there is nothing to release")
@@ -84,13 +90,15 @@ def release(guard: Guard, name: str, *, by: Person, reason: str, clearance: str 
     return attempts(step)
 
 
-def retire(guard: Guard, name: str, *, by: Person, reason: str, resources: Sequence[str] = ()) -> JobRow:
-    """Take resources out of the job's baseline, or retire the whole job. Raises HaltOpen, Busy, NotFound."""
-    require_person_at_hand(guard)
+def retire(
+    guard: Guard, name: str, *, by: Person, reason: str, resources: Sequence[str] = (), if_match: str | None = None
+) -> JobRow:
+    """Take resources out of the job's baseline, or retire the whole job. Raises HaltOpen, Busy, NotFound, Stale."""
+    require_person_at_hand(guard, by)
     reason = require_reason(reason)
 
     def step() -> JobRow:
-        work = _idle(guard, name)
+        work = _idle(guard, name, seen=if_match)
         if resources:
             _without(guard, work, resources, by, f"retired: {reason}")
         else:
@@ -102,9 +110,14 @@ def retire(guard: Guard, name: str, *, by: Person, reason: str, resources: Seque
     return attempts(step)
 
 
-def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources: Sequence[str]) -> JobRow:
-    """Move resources with their snapshots to another job. Raises as `retire`; run again after a crash, it completes."""
-    require_person_at_hand(guard)
+def move(
+    guard: Guard, name: str, to: str, *, by: Person, reason: str, resources: Sequence[str], if_match: str | None = None
+) -> JobRow:
+    """Move resources with their snapshots to another job. Raises as `retire`; run again after a crash, it completes.
+
+    `if_match` is of the job that gives them.
+    """
+    require_person_at_hand(guard, by)
     reason = require_reason(reason)
     if name == to or not resources:
         raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
@@ -136,7 +149,7 @@ def move(guard: Guard, name: str, to: str, *, by: Person, reason: str, resources
         return work.job
 
     while True:
-        source = _idle(guard, name)
+        source = _idle(guard, name, seen=if_match)
         entries = _named_entries(guard, source, resources)
         attempts(partial(receive, source, entries))
         if given := attempts(partial(give, entries)):
@@ -150,13 +163,13 @@ def proposals(guard: Guard, name: str | None = None) -> list[tuple[str, dict[str
     return [(job, body) for job, body in rows if body["state"] == "proposed"]
 
 
-def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str) -> JobRow:
+def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str, if_match: str | None = None) -> JobRow:
     """Make a proposal the job's baseline. Raises Stale where what it read is no longer live, NotAllowed for four eyes."""
-    require_person_at_hand(guard)
+    require_person_at_hand(guard, by)
     reason = require_reason(reason)
 
     def step() -> JobRow:
-        work = _existing(guard, name)
+        work = _seen(_existing(guard, name), if_match)
         row = guard.store.get(name, PROPOSAL, proposal)
         if row is None:
             raise NotFound(f"there is no proposal {proposal} of the job {name}", "see driftguard jobs proposals")
@@ -254,9 +267,19 @@ def _existing(guard: Guard, name: str) -> Work:
     return work
 
 
-def _idle(guard: Guard, name: str, *, new: bool = False) -> Work:
-    """The job, if no run is updating it and no halt of it is open."""
+def _seen(work: Work, if_match: str | None) -> Work:
+    """The job, if it is as the caller saw it. Raises Stale."""
+    if if_match is not None and work.version != if_match:
+        raise Stale(
+            f"the job {work.job.name} changed since you saw it", f"look again: driftguard jobs show {work.job.name}"
+        )
+    return work
+
+
+def _idle(guard: Guard, name: str, *, new: bool = False, seen: str | None = None) -> Work:
+    """The job, if it is as the caller saw it, no run is updating it and no halt of it is open."""
     work = Work(guard.store, name, guard.clock.now()) if new else _existing(guard, name)
+    _seen(work, seen)  # first, as through a service: who saw another state is told so, whatever else is in the way
     rules = guard.policy().for_job(name)
     halting.age(guard, work, settling=pending.is_settling(guard, work.job, rules, work.now))
     if work.job.lease:

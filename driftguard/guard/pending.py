@@ -33,7 +33,15 @@ from driftguard.guard.blobs import get_json, load_baseline, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer, Seen
 from driftguard.guard.rows import HaltRow, JobRow
-from driftguard.guard.run_window import deleted_by_run, foreign_writers, halt_of, holds_writes, occasion, own_writing
+from driftguard.guard.run_window import (
+    deleted_by_run,
+    foreign_writers,
+    halt_of,
+    holds_writes,
+    is_observed,
+    occasion,
+    own_writing,
+)
 from driftguard.guard.work import Work, attempts, read_steadily, sealed_under
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
@@ -188,7 +196,7 @@ def _outcome(
         observer=observer,
         policy=policy,
         proven=False,
-        own_deletion=own_deletion,
+        own_deletion=own_deletion or is_observed(rules),
         log_complete=True,  # without that, and without somebody else's write, it is pending still
     )
 

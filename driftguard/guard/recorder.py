@@ -102,13 +102,16 @@ class Recorder:
         entries = load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
         observer = Observer(self.guard, job, self.policy, entries)
         holds = run_window.holds_writes(self.rules)
-        taken = []
+        taken, would_hold = [], []
         for item in self.read.seen:
             ref = item.finding.ref
             if item.finding.kind is FindingKind.GONE and ref.key in self.named.only_listed - entries.keys():
                 continue  # ARM's lists show a deleted resource for a while: nobody named it, and it was never recorded
             foreign = bool(window and run_window.foreign_writers(self.read.answers, ref, window, own))
             proven = bool(window and self._is_proven(ref, window, own))
+            own_deletion = bool(window and run_window.deleted_by_run(self.read.answers, ref, window, own))
+            if ref.key in entries:
+                would_hold.append(run_window.would_hold(self.rules, item.finding, foreign, own_deletion))
             taken.append(
                 accepting.judge_fate(
                     item,
@@ -121,13 +124,14 @@ class Recorder:
                     observer=observer,
                     policy=self.policy,
                     proven=proven,
-                    own_deletion=bool(window and run_window.deleted_by_run(self.read.answers, ref, window, own)),
+                    own_deletion=own_deletion or run_window.is_observed(self.rules),
                     log_complete=is_covered(self.read.answers, self.read.until),
                 )
             )
         if first and not any(item.fate is Fate.RECORDED for item in taken):
             raise CannotTell(_nothing_readable(taken), "nothing was recorded: mend it and record again")
-        return self._swap(taken, entries, halt, context)
+        recorded = self._swap(taken, entries, halt, context)
+        return replace(recorded, told=(*recorded.told, *filter(None, would_hold)))
 
     def _swap(
         self, taken: list[accepting.Taken], entries: dict[str, Entry], halt: HaltRow | None, context: dict[str, Any]

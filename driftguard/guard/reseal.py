@@ -19,7 +19,7 @@ from itertools import islice
 from driftguard.errors import Conflict
 from driftguard.flow.policy import Policy
 from driftguard.flow.record import Entry
-from driftguard.guard import halt_file, index, late_writes, memory, pending
+from driftguard.guard import calls, halt_file, index, late_writes, memory, pending
 from driftguard.guard.blobs import Damaged, get_json, get_named, load_baseline, put_json, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Observer
@@ -54,6 +54,8 @@ def reseal(guard: Guard, name: str, policy: Policy) -> tuple[str, ...]:
     if job.sealed == under and job.forget:
         attempts(partial(forget, guard, name))
     told: tuple[str, ...] = ()
+    if job.sealed != under:
+        calls.forget_other_rules(guard, name, under)
     for _ in range(_MOST_PORTIONS):
         if job.sealed == under:
             break

@@ -2,13 +2,15 @@
 
 Rules:
 - A decision is bound to the halt's digest, the evidence version that was seen, and the halt's row version (its ETag).
-- A decision made in process is recorded as asserted, and refused inside CI: a pipeline must not release itself.
+- A decision made in process, where nobody proves the name, is recorded as asserted, and refused inside CI: a pipeline
+  must not release itself.
 - Four eyes, the reason and the named resources are checked by flow/review.py; the state by the table in flow/halt.py.
 - While a run holds the lease under a halt, nothing about that halt is decided.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +34,8 @@ from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.rows import HALT, HaltRow
 from driftguard.guard.work import Work, attempts, few, read_steadily
+
+_HALT_ID = re.compile(r"h-[0-9a-f]{12}\Z")  # as flow/halt.py makes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class Confirming:
 
 def find_halt(guard: Guard, halt_id: str) -> tuple[HaltRow, str]:
     """A halt of any job with its row version; an id may be shortened while it is unique. Raises NotFound, WrongUse."""
+    known = job_of_halt(guard, halt_id)
     matches: list[tuple[HaltRow, str]] = []
-    for job in index.jobs(guard.store):
+    for job in [known] if known else index.jobs(guard.store):
         exact = guard.store.get(job, HALT, halt_id)
         rows = [exact] if exact else [r for r in index.all_rows(guard.store, job, HALT) if r.id.startswith(halt_id)]
         matches += [(HaltRow.from_body(row.body), row.version) for row in rows]
@@ -73,9 +78,14 @@ def find_halt(guard: Guard, halt_id: str) -> tuple[HaltRow, str]:
     return matches[0]
 
 
+def job_of_halt(guard: Guard, halt_id: str) -> str | None:
+    """The job of a halt of exactly this id, without loading it; None where no list knows it."""
+    return index.job_of_halt(guard.store, halt_id) if _HALT_ID.match(halt_id) else None
+
+
 def decide(guard: Guard, call: Deciding) -> HaltRow:
     """Take a decision. Raises NotFound, Stale, NotAllowed, AlreadyFinal, Busy, WrongUse."""
-    require_person_at_hand(guard)
+    require_person_at_hand(guard, call.reviewer)
     reason = require_reason(call.reason)
     found, _ = find_halt(guard, call.halt)
 
@@ -99,7 +109,7 @@ def decide(guard: Guard, call: Deciding) -> HaltRow:
 
 def confirm(guard: Guard, call: Confirming) -> HaltRow:
     """Confirm that a kept change is in the code. Raises as `decide`."""
-    require_person_at_hand(guard)
+    require_person_at_hand(guard, call.reviewer)
     if not call.in_code.strip():
         raise WrongUse("a confirmation names where the change is in the code", "add --in-code COMMIT or pull request")
     found, _ = find_halt(guard, call.halt)
@@ -128,9 +138,9 @@ def confirm(guard: Guard, call: Confirming) -> HaltRow:
     return halt
 
 
-def require_person_at_hand(guard: Guard) -> None:
-    """Raises NotAllowed inside CI: there an asserted name is the pipeline's own."""
-    if guard.in_ci:
+def require_person_at_hand(guard: Guard, person: Person) -> None:
+    """Raises NotAllowed inside CI, where an asserted name is the pipeline's own; who was proven may decide anywhere."""
+    if guard.in_ci and person.asserted:
         raise NotAllowed(
             "a decision without a service is refused inside CI: a pipeline must not release itself",
             "decide on a workstation with access to the store, or through the service",

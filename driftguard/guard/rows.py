@@ -12,7 +12,7 @@ from driftguard.flow.halt import FINAL, Decision, State
 from driftguard.flow.ledger import GENESIS
 
 SCHEMA = 1
-JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD = (
+JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD, CALL = (
     "job",
     "check",
     "halt",
@@ -20,6 +20,7 @@ JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD = (
     "ledger",
     "proposal",
     "record",
+    "call",
 )
 JOB_ROW = "job"  # the one id under kind "job"
 

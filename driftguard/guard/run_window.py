@@ -3,6 +3,7 @@
 Rules:
 - Somebody else's write is held by the policy's `on_window_write`; in observe mode nothing is.
 - A resource is taken to be deleted by the run only where its deletion is known, and nobody else's.
+- In observe mode what is gone leaves the baseline, whoever deleted it, and what would have been held is told.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from driftguard.flow.attribute import (
     is_foreign,
     writers_of,
 )
+from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
 from driftguard.flow.resource import ResourceRef
@@ -46,6 +48,24 @@ def deleted_by_run(answers: Sequence[Events], ref: ResourceRef, window: tuple[da
 def holds_writes(rules: JobPolicy) -> bool:
     """Whether somebody else's write between clearance and record is held; in observe mode nothing is."""
     return rules.on_window_write is Response.HALT and rules.mode is Mode.ENFORCE
+
+
+def is_observed(rules: JobPolicy) -> bool:
+    """Whether nothing of a record is held, and whatever is gone leaves the baseline."""
+    return rules.mode is Mode.OBSERVE
+
+
+def would_hold(rules: JobPolicy, found: Finding, foreign: bool, own_deletion: bool) -> str:
+    """What is told of a recorded resource that a record holds under enforcement; empty in enforce mode, and for any other."""
+    if not is_observed(rules):
+        return ""
+    if found.kind is FindingKind.GONE and not own_deletion:
+        return f"observe mode: {found.ref.id} is gone, and not known to be deleted by this run: it would be held"
+    if foreign and found.configuration and rules.on_window_write is Response.HALT:
+        return (
+            f"observe mode: {found.ref.id} was written by somebody else between clearance and record: it would be held"
+        )
+    return ""
 
 
 def occasion(guard: Guard, policy: Policy, context: dict[str, Any], coverage: Coverage) -> halting.Occasion:

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,12 @@ from driftguard.guard.work import Work
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found, by job: answers, jobs that were busy or settling, and errors.
+    """What a scan found, by job: answers, jobs that were busy or settling, and errors. `scan` is its id, the run of its checks.
 
     An error under the name of the index partition is of the lists across jobs.
     """
 
+    scan: str
     answers: tuple[Answer, ...]
     busy: tuple[str, ...]
     errors: dict[str, DriftGuardError]
@@ -43,21 +44,32 @@ class ScanReport:
         unclear = [a.job for a in self.answers if a.verdict is Verdict.CANNOT_TELL and not a.observed]
         return tuple(sorted([*unclear, *self.errors]))
 
+    @property
+    def exit_code(self) -> int:
+        """1 where a job would be stopped, else 2 where one could not be judged, else 0."""
+        if any(answer.exit_code == 1 for answer in self.answers):
+            return 1
+        return 2 if self.could_not_tell else 0
+
     def summary(self) -> dict[str, Any]:
         """Counts, as one line of a log."""
         verdicts = [str(answer.verdict) for answer in self.answers]
         return {
             "jobs": len(self.answers) + len(self.busy) + len(self.errors.keys() - {index.INDEX}),
             "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
-            "halted": sorted(a.job for a in self.answers if a.verdict is Verdict.HALT),
+            "halted": sorted(a.job for a in self.answers if a.verdict is Verdict.HALT and not a.observed),
+            "would_have_halted": sorted(a.job for a in self.answers if a.verdict is Verdict.HALT and a.observed),
             "busy": sorted(self.busy),
             "could_not_tell": list(self.could_not_tell),
             "notes_waiting": sum(1 for note in self.delivered if note.problem),
         }
 
 
-def gate_every_job(guard: Guard) -> ScanReport:
-    """Judge every job that has a baseline. Raises StoreUnavailable and BadConfiguration, which concern all of them."""
+def gate_every_job(guard: Guard, only: Sequence[str] | None = None) -> ScanReport:
+    """Judge every job that has a baseline, or of these only.
+
+    Raises StoreUnavailable and BadConfiguration, which concern all of them.
+    """
     policy = guard.policy()
     answers: list[Answer] = []
     busy: list[str] = []
@@ -68,6 +80,8 @@ def gate_every_job(guard: Guard) -> ScanReport:
     except Exception as error:  # noqa: BLE001  # reason: the lists of one damaged job must not stop the others' checks
         errors[index.INDEX] = _as_ours(index.INDEX, error)
     for name in index.jobs(guard.store):
+        if only is not None and name not in only:
+            continue
         try:
             job = Work(guard.store, name, guard.clock.now()).job
             if job.retired_at:
@@ -78,7 +92,7 @@ def gate_every_job(guard: Guard) -> ScanReport:
             busy.append(name)
         except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault of one job must not hide the others' drift
             errors[name] = _as_ours(name, error)
-    return ScanReport(tuple(answers), tuple(busy), errors, tuple(deliver_due(guard)))
+    return ScanReport(run, tuple(answers), tuple(busy), errors, tuple(deliver_due(guard)))
 
 
 def _as_ours(name: str, error: Exception) -> DriftGuardError:

@@ -46,7 +46,10 @@ def few(texts: Sequence[str]) -> list[str]:
 
 
 class Work:
-    """A job as read, and the changes to it. Nothing is written before `commit`."""
+    """A job as read, and the changes to it. Nothing is written before `commit`.
+
+    `version` is the version of the job's row that was read, None where there is none.
+    """
 
     def __init__(self, store: Store, job: str, now: datetime) -> None:
         self._store = store
@@ -55,11 +58,12 @@ class Work:
         self.job = JobRow.from_body(row.body) if row else JobRow(job)
         self.exists = row is not None
         self.used_up: HaltRow | None = None  # a halt that this transaction closed, and that the next one follows
-        self._version = row.version if row else None
+        self.version = row.version if row else None
         self._halt_versions: dict[str, str | None] = {}
         self._writes: dict[tuple[str, str], Put] = {}
         self._notes: list[tuple[str, str]] = []
         self._open: list[tuple[str, str]] = []
+        self._new_halts: list[tuple[str, str]] = []
 
     def halt(self, halt_id: str) -> HaltRow:
         """A halt of the job. Raises NotFound."""
@@ -87,6 +91,8 @@ class Work:
         """Write the halt with this commit and keep the job's pointer to the open one true."""
         expected = self._halt_versions.get(halt.id)
         self._writes[HALT, halt.id] = Put(HALT, halt.id, halt.to_body(), expected)
+        if expected is None:
+            self._new_halts.append((halt.id, self.job.name))
         if not halt.final:
             self.job.open_halt = halt.id
             self._open.append((self.job.name, halt.id))
@@ -129,7 +135,8 @@ class Work:
         """Write everything or nothing. Raises Conflict where somebody else changed the job first."""
         index.add(self._store, index.OPEN_HALTS, self._open, self.now)
         index.add(self._store, index.DUE_NOTES, self._notes, self.now)
-        job: Write = Put(JOB, JOB_ROW, self.job.to_body(), self._version)
+        index.add(self._store, index.HALT_JOBS, self._new_halts, self.now)
+        job: Write = Put(JOB, JOB_ROW, self.job.to_body(), self.version)
         self._store.commit(self.job.name, [job, *self._writes.values()])
 
 

@@ -3,7 +3,8 @@
 Rules:
 - A file that was named and is missing, unreadable or wrong is an error with file, line and remedy; never a default.
 - `tolerated.yaml`, `unread.yaml` and `platform/` of the folder always apply, whatever file is named.
-- The digest covers what judges, not how it was written: comments, order of keys and `2m` for `120s` do not change it.
+- The digest covers what judges and who may act on it, not how it was written: comments, order of keys and `2m` for `120s` do
+  not change it. A key of a later version counts where it is used only, so that earlier files keep their digest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from driftguard.policy_file.platform_tables import PlatformTables
 from driftguard.policy_file.tree import read_file
 
 BUILT_IN = "built-in default"
+_LATER_KEYS = ("pipelines",)
 
 
 def load_policy(path: Path | None, *, folder: Path) -> Policy:
@@ -55,7 +57,7 @@ def _job_policy(base: JobPolicy, given: Mapping[str, Any]) -> JobPolicy:
 
 
 def _digest(policy: Policy, platform: PlatformTables) -> str:
-    """SHA-256 (hex) over the resolved values, without the places (`where`) that they were read from."""
+    """SHA-256 (hex) over the resolved values, without the places that they were read from."""
     judging = [policy.jobs, policy.defaults, policy.rules, policy.api_versions, platform.digests()]
     text = json.dumps(judging, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -63,5 +65,9 @@ def _digest(policy: Policy, platform: PlatformTables) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (JobPolicy, Rule)):
-        return asdict(value, dict_factory=lambda items: {key: item for key, item in items if key != "where"})
+        return asdict(value, dict_factory=_counting)
     return str(value)  # a day
+
+
+def _counting(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: item for key, item in items if key != "where" and (item or key not in _LATER_KEYS)}

@@ -60,6 +60,8 @@ DEFAULTS = Keys(
         "lease": duration(above_zero=True),
         "pending_limit": duration(above_zero=True),
         "check_budget": duration(above_zero=True),
+        "readers": list_of(text_of),
+        "reviewers": list_of(text_of),
     }
 )
 PRINCIPAL = Keys(
@@ -139,8 +141,8 @@ JOB = Keys(
         "match": text_of,
         "mode": word_of(*Mode),
         "principals": list_of(_principal),
-        "readers": list_of(text_of),
-        "reviewers": list_of(text_of),
+        # By job only: an application that may act for every job is never what a team means.
+        "pipelines": list_of(text_of),
         **DEFAULTS.keys,
     },
     required=("match",),

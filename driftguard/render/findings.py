@@ -4,7 +4,7 @@ Rules:
 - A finding is a member of `findings` or `also_seen` of the evidence (docs/evidence.schema.json); the same form everywhere.
 - What counts (configuration) and what does not (platform, ignored) are told apart, the latter with the rule that said so.
 - Nobody is named as the author without an event; then it is said why, and between which moments it happened.
-- Every text from outside passes `untrusted.py`.
+- Every text from outside passes `untrusted.py`; a finding of a newer version, or one that lacks members, reads all the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from driftguard.flow.diff import MISSING
 from driftguard.flow.moment import for_people, from_text
 from driftguard.flow.path import Element, parse_path
 from driftguard.flow.review import UNREAD
+from driftguard.render.members import mapping, mappings, text, texts
 from driftguard.render.untrusted import VALUE, one_line, two_values, value_text
 
 Finding = Mapping[str, Any]
@@ -36,6 +37,17 @@ _ACTORS = {
 }
 
 
+_HEADLINES = {
+    FindingKind.UNCHANGED: "is as recorded",
+    FindingKind.TOUCHED: "was touched, and nothing that counts differs",
+    FindingKind.MOVED: "was changed",
+    FindingKind.MOVED_BY_JOB: "was changed by the job {other_job}",
+    FindingKind.GONE: "is gone",
+    FindingKind.IN_FLIGHT: "is still being changed",
+    FindingKind.UNREADABLE: "could not be read ({cause})",
+    FindingKind.UNRECORDED: "is named, and was never recorded: the next record takes it in",
+    FindingKind.UNMANAGED: "is in the job's scope, and was never recorded",
+}
 _SAY_ALL = (FindingKind.UNRECORDED, FindingKind.UNMANAGED)  # their detail says the same once more
 
 
@@ -60,37 +72,30 @@ def resource_name(resource: str) -> str:
 
 def resource_title(finding: Finding) -> str:
     """`web-nsg (Microsoft.Network/networkSecurityGroups) in rg-shop`."""
-    segments = str(finding["resource"]).split("/")
+    resource = text(finding, "resource")
+    segments = resource.split("/")
     in_group = len(segments) > 5 and segments[3].lower() == "resourcegroups"
     group = f" in {one_line(segments[4], 90)}" if in_group else ""
-    return f"{resource_name(finding['resource'])} ({one_line(finding['type'], 120)}){group}"
+    return f"{resource_name(resource)} ({one_line(text(finding, 'type'), 120)}){group}"
 
 
 def headline(finding: Finding) -> str:
     """What is found of the resource, in a few words."""
-    kind, detail = finding["finding"], one_line(finding.get("detail", ""), 300)
-    words = {
-        FindingKind.UNCHANGED: "is as recorded",
-        FindingKind.TOUCHED: "was touched, and nothing that counts differs",
-        FindingKind.MOVED: "was changed",
-        FindingKind.MOVED_BY_JOB: f"was changed by the job {one_line(finding.get('other_job', ''), 100)}",
-        FindingKind.GONE: "is gone",
-        FindingKind.IN_FLIGHT: "is still being changed",
-        FindingKind.UNREADABLE: f"could not be read ({one_line(finding.get('cause', ''), 40)})",
-        FindingKind.UNRECORDED: "is named, and was never recorded: the next record takes it in",
-        FindingKind.UNMANAGED: "is in the job's scope, and was never recorded",
-    }[FindingKind(kind)]
+    kind, detail = text(finding, "finding"), one_line(text(finding, "detail"), 300)
+    form = next((words for known, words in _HEADLINES.items() if known == kind), "")
+    words = form.format(other_job=one_line(text(finding, "other_job"), 100), cause=one_line(text(finding, "cause"), 40))
+    words = words or f"is found to be {one_line(kind, 60)}"
     return f"{words}: {detail}" if detail and kind not in _SAY_ALL else words
 
 
 def configuration(finding: Finding) -> list[Mapping[str, Any]]:
     """The changes that count."""
-    return [change for change in finding["changes"] if change["class"] == ChangeClass.CONFIGURATION]
+    return [change for change in mappings(finding, "changes") if change.get("class") == ChangeClass.CONFIGURATION]
 
 
 def path_text(change: Mapping[str, Any]) -> str:
     """The path of a change; the whole resource where it has none."""
-    return one_line(change["path"], _PATH) or "(the whole resource)"
+    return one_line(text(change, "path"), _PATH) or "(the whole resource)"
 
 
 def sides(change: Mapping[str, Any]) -> tuple[str, str]:
@@ -102,10 +107,10 @@ def sides(change: Mapping[str, Any]) -> tuple[str, str]:
 def change_line(change: Mapping[str, Any]) -> str:
     """`path: before -> after`, or `path: list element added: value`."""
     path = path_text(change)
-    if _is_element(change["path"]) and "before" not in change:
-        return f"{path}: list element added: {value_text(change['after'], 2 * VALUE)}"
-    if _is_element(change["path"]) and "after" not in change:
-        return f"{path}: list element removed: {value_text(change['before'], 2 * VALUE)}"
+    if _is_element(text(change, "path")) and ("before" in change) is not ("after" in change):
+        what = "removed" if "before" in change else "added"
+        value = change["before"] if "before" in change else change["after"]
+        return f"{path}: list element {what}: {value_text(value, 2 * VALUE)}"
     before, after = sides(change)
     return f"{path}: {before} -> {after}"
 
@@ -121,24 +126,26 @@ def _is_element(path: str) -> bool:
 def author(finding: Finding) -> str:
     """Who did it, with what client, when, and how sure; empty where nobody needs to have done anything."""
     found = finding.get("attribution")
-    if found is None:
-        return "" if finding["finding"] in UNREAD else "by nobody known: attribution was not sought"
-    if not found["who"]:
-        why = one_line(found["why"], 200) or "no event names the writer"
+    if not isinstance(found, Mapping):
+        return "" if text(finding, "finding") in UNREAD else "by nobody known: attribution was not sought"
+    if not text(found, "who"):
+        why = one_line(text(found, "why"), 200) or "no event names the writer"
         return f"by nobody known: {why}; {_bracket(found)}"
-    client = f" with {one_line(found['client'], 80)}" if found["client"] else ""
-    when = f" at {when_text(found['at'])}" if found["at"] else f" {_bracket(found)}"
+    who, client = one_line(text(found, "who"), 120), one_line(text(found, "client"), 80)
+    with_client = f" with {client}" if client else ""
+    when = f" at {when_text(text(found, 'at'))}" if found.get("at") else f" {_bracket(found)}"
     others = _others(found)
     more = f"; {others} more wrote as well" if others else ""
-    return f"by {one_line(found['who'], 120)} ({actor_text(found['actor'])}){client}{when}, {sure_text(found)}{more}"
+    return f"by {who} ({actor_text(text(found, 'actor'))}){with_client}{when}, {sure_text(found)}{more}"
 
 
 def _others(found: Mapping[str, Any]) -> int:
     """How many beside the named one wrote. `who` may be a label: the named one's own event says who that is."""
-    own = [writer for writer in found["writers"] if all(writer[key] == found[key] for key in _EVENT)]
-    named = {writer["who"].lower() for writer in own[:1]}
-    named |= {found[key].lower() for key in ("who", "object_id") if found[key]}
-    return len({writer["who"].lower() for writer in found["writers"]} - named)
+    writers = mappings(found, "writers")
+    own = [writer for writer in writers if all(writer.get(key) == found.get(key) for key in _EVENT)]
+    named = {text(writer, "who").lower() for writer in own[:1]}
+    named |= {text(found, key).lower() for key in ("who", "object_id") if found.get(key)}
+    return len({text(writer, "who").lower() for writer in writers} - named)
 
 
 def actor_text(actor: str) -> str:
@@ -148,13 +155,13 @@ def actor_text(actor: str) -> str:
 
 def sure_text(attribution: Mapping[str, Any]) -> str:
     """How sure the attribution is, and by which sources."""
-    sources = sorted({one_line(writer["source"], 40) for writer in attribution["writers"] if writer["source"]})
+    sources = sorted({one_line(text(writer, "source"), 40) for writer in mappings(attribution, "writers")} - {""})
     named = f" ({', '.join(sources)})" if sources else ""
-    return f"{'certain' if attribution['sure'] == 'certain' else 'not certain'}{named}"
+    return f"{'certain' if attribution.get('sure') == 'certain' else 'not certain'}{named}"
 
 
 def _bracket(found: Mapping[str, Any]) -> str:
-    return f"between {when_text(found['last_seen_good'])} and {when_text(found['first_seen_changed'])}"
+    return f"between {when_text(text(found, 'last_seen_good'))} and {when_text(text(found, 'first_seen_changed'))}"
 
 
 def when_text(moment: str | None) -> str:
@@ -169,48 +176,52 @@ def noise(findings: Iterable[Finding], also_seen: Iterable[Finding]) -> list[Noi
     """What also moved, and is held against nobody."""
     told = [one for finding in findings for one in _uncounted(finding)]
     for finding in also_seen:
-        if finding["finding"] in UNREAD:
+        if text(finding, "finding") in UNREAD:
             continue
         moved = _counted_and_let_be(finding) + _uncounted(finding)
-        told += moved or [Noise(resource_name(finding["resource"]), _still(finding), one_line(finding["reason"], 120))]
+        told += moved or [Noise(_name(finding), _still(finding), one_line(text(finding, "reason"), 120))]
     return told
+
+
+def _name(finding: Finding) -> str:
+    return resource_name(text(finding, "resource"))
 
 
 def _counted_and_let_be(finding: Finding) -> list[Noise]:
     """Configuration changes that the policy halts nothing for."""
-    name, why = resource_name(finding["resource"]), one_line(finding["reason"], 120)
+    name, why = _name(finding), one_line(text(finding, "reason"), 120)
     return [Noise(name, change_line(change), why) for change in configuration(finding)]
 
 
 def _uncounted(finding: Finding) -> list[Noise]:
-    name = resource_name(finding["resource"])
-    rest = [change for change in finding["changes"] if change["class"] != ChangeClass.CONFIGURATION]
-    return [Noise(name, path_text(change), _rule(change)) for change in rest]
+    rest = [change for change in mappings(finding, "changes") if change.get("class") != ChangeClass.CONFIGURATION]
+    return [Noise(_name(finding), path_text(change), _rule(change)) for change in rest]
 
 
 def _rule(change: Mapping[str, Any]) -> str:
-    rule = one_line(change.get("rule", ""), 120)
-    if change["class"] == ChangeClass.IGNORED:
+    rule = one_line(text(change, "rule"), 120)
+    if change.get("class") == ChangeClass.IGNORED:
         return f"ignored by the rule {rule}"
     return rule or "written by the platform"
 
 
 def _still(finding: Finding) -> str:
-    if finding["finding"] == FindingKind.TOUCHED and not finding.get("detail"):
+    if finding.get("finding") == FindingKind.TOUCHED and not finding.get("detail"):
         return "only its ETag moved"
     return headline(finding)
 
 
 def not_read(coverage: Mapping[str, Any], findings: Sequence[Finding] = ()) -> list[str]:
     """What was not read, one line each; without the `findings` that say so themselves."""
-    said = {finding["resource"] for finding in findings if finding["finding"] in UNREAD}
+    said = {text(finding, "resource") for finding in findings if text(finding, "finding") in UNREAD}
     lines = [
-        f"{resource_name(one['resource'])}: {one_line(one['cause'], 40)} {one_line(one['detail'], 160)}".rstrip()
-        for one in coverage["not_read"]
-        if one["resource"] not in said
+        f"{_name(one)}: {one_line(text(one, 'cause'), 40)} {one_line(text(one, 'detail'), 160)}".rstrip()
+        for one in mappings(coverage, "not_read")
+        if text(one, "resource") not in said
     ]
-    lines += [f"not listed whole: {one_line(scope, 240)}" for scope in coverage["scopes_not_listed"]]
-    return lines + _parts_not_read(coverage["parts_not_read"])
+    lines += [f"not listed whole: {one_line(scope, 240)}" for scope in texts(coverage, "scopes_not_listed")]
+    parts = mapping(coverage, "parts_not_read")
+    return lines + _parts_not_read({kind: texts(parts, kind) for kind in parts})
 
 
 def _parts_not_read(parts: Mapping[str, Sequence[str]]) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # types only: a view of an error needs none of the verbs
     from driftguard.guard.jobs import JobView
     from driftguard.guard.record import Recorded
     from driftguard.guard.rows import HaltRow, Lease
+    from driftguard.guard.scan import ScanReport
 
 View = dict[str, Any]
 
@@ -88,11 +89,6 @@ def record_view(recorded: Recorded) -> View:
         "told": list(recorded.told),
         "exit_code": recorded.exit_code,
     }
-
-
-def held_findings(recorded: Recorded) -> list[View]:
-    """What a record's halt holds, in the form of the evidence."""
-    return findings_view(_held(item) for item in recorded.taken if item.held is not None)
 
 
 def _held(item: Taken) -> Judged:
@@ -158,8 +154,10 @@ def _halt(halt: HaltRow) -> View:
 
 
 def job_view(view: JobView) -> View:
-    """{job, cloud, tenant, generation, recorded_at, retired_at, lease {run, until, halt}, settling, good_at, selectors,
-    ledger {number, head}, halts, halt, baseline}.
+    """{job, version, cloud, tenant, generation, recorded_at, retired_at, lease {run, until, halt}, settling, good_at,
+    selectors, ledger {number, head}, halts, halt, baseline}.
+
+    `version` is the row's version (its ETag: what `--if-match` takes).
 
     `halt` is the one that is not final, or null; `halts` how many there ever were. `baseline` is {generation, at, by, run,
     ticket, resources [{resource, type, api_version, etag, fingerprint, at, provenance, proven}]}; null where nothing is.
@@ -176,6 +174,7 @@ def _job(view: JobView) -> View:
     job = view.row
     return {
         "job": job.name,
+        "version": view.version,
         "cloud": job.cloud,
         "tenant": job.tenant or None,
         "generation": job.generation,
@@ -244,6 +243,32 @@ def deliveries_view(deliveries: Sequence[Delivered]) -> View:
             for one in deliveries
         ]
     }
+
+
+def scan_view(report: ScanReport) -> View:
+    """{scan, jobs [{job, verdict, observed, why, halt, problem}], notes_waiting, exit_code}.
+
+    `verdict` is proceed, halt, cannot tell, or busy for a job that was left alone; `halt` is an id, or null; `problem` the
+    stable name of the error where a job could not be judged at all.
+    """
+    rows = [
+        _scanned(one.job, str(one.verdict), one.why, one.halt.id if one.halt else None, one.observed)
+        for one in report.answers
+    ]
+    rows += [_scanned(job, "busy", "another run updates it, or it is settling") for job in report.busy]
+    rows += [_scanned(job, "cannot tell", str(error), problem=error.problem) for job, error in report.errors.items()]
+    return {
+        "scan": report.scan,
+        "jobs": sorted(rows, key=lambda row: str(row["job"])),
+        "notes_waiting": sum(1 for note in report.delivered if note.problem),
+        "exit_code": report.exit_code,
+    }
+
+
+def _scanned(
+    job: str, verdict: str, why: str, halt: str | None = None, observed: bool = False, problem: str | None = None
+) -> View:
+    return {"job": job, "verdict": verdict, "observed": observed, "why": why, "halt": halt, "problem": problem}
 
 
 def error_view(error: DriftGuardError) -> View:

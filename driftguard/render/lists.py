@@ -1,147 +1,180 @@
-"""Lists of halts, jobs, proposals and notes for people, one line each; and one job with what it has recorded."""
+"""Lists of halts, jobs, proposals, notes and of a scan for people, one line each; and one job with what it has recorded.
+
+They are made from views, as the texts in text.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
-from driftguard.flow.moment import for_people, from_text
-from driftguard.flow.record import Baseline
+from driftguard.flow.moment import from_text
 from driftguard.render.findings import resource_name, when_text
+from driftguard.render.members import Members, count, mapping, mappings, text
 from driftguard.render.tables import age, number, table
 from driftguard.render.untrusted import one_line
-
-if TYPE_CHECKING:  # types only, as in text.py
-    from driftguard.guard.deliver import Delivered
-    from driftguard.guard.jobs import JobView
-    from driftguard.guard.rows import HaltRow
 
 _CELL = 48
 _MOST_RESOURCES = 200
 
 
-def halts_text(halts: Sequence[HaltRow], now: datetime) -> str:
+def halts_text(view: Members, now: datetime) -> str:
     """A table: id, age, job, ticket, actor, state, resources."""
+    halts = mappings(view, "halts")
     if not halts:
         return "No halts."
     heads = ("HALT", "AGE", "JOB", "TICKET", "ACTOR", "STATE", "RESOURCES")
     return table(heads, [_halt_row(halt, now) for halt in halts])
 
 
-def _halt_row(halt: HaltRow, now: datetime) -> Sequence[str]:
-    names = [resource_name(one["resource"]) for one in halt.summary]
+def _halt_row(halt: Members, now: datetime) -> Sequence[str]:
+    names = [resource_name(text(one, "resource")) for one in mappings(halt, "summary")]
     more = f" +{len(names) - 1}" if len(names) > 1 else ""
     return (
-        _cell(halt.id),
-        age(from_text(halt.opened_at), now),
-        _cell(halt.job),
-        _cell(halt.ticket or "-"),
-        _cell(halt.actor or "unknown"),
-        str(halt.state),
+        _cell(halt, "id"),
+        _age(halt, "opened_at", now),
+        _cell(halt, "job"),
+        _cell(halt, "ticket"),
+        _cell(halt, "actor", "unknown"),
+        _cell(halt, "state"),
         f"{names[0]}{more}" if names else "-",
     )
 
 
-def jobs_text(views: Sequence[JobView]) -> str:
+def jobs_text(view: Members) -> str:
     """A table: job, generation, when recorded, state."""
-    if not views:
+    jobs = mappings(view, "jobs")
+    if not jobs:
         return "No jobs: nothing is recorded yet."
-    rows = [
-        (_cell(view.row.name), str(view.row.generation), _when(view.row.baseline_at), _job_state(view))
-        for view in views
-    ]
+    rows = [(_cell(job, "job"), _cell(job, "generation"), _when(job, "recorded_at"), _job_state(job)) for job in jobs]
     return table(("JOB", "GENERATION", "RECORDED", "STATE"), rows)
 
 
-def job_text(view: JobView) -> str:
+def job_text(view: Members) -> str:
     """One job: where it stands, and what it has recorded."""
-    job = view.row
+    ledger, baseline = mapping(view, "ledger"), mapping(view, "baseline")
     lines = [
-        f"Job {one_line(job.name)}: {_job_state(view)}",
-        f"  cloud {one_line(job.cloud)}, tenant {one_line(job.tenant or 'not known')}",
-        f"  last found as recorded: {_when(job.good_at)}",
-        f"  ledger: {number(job.ledger_number, 'entry', 'entries')}, head {one_line(job.ledger_head)}",
+        f"Job {_shown(view, 'job')}: {_job_state(view)}",
+        f"  cloud {_shown(view, 'cloud')}, tenant {_shown(view, 'tenant') or 'not known'}",
+        f"  last found as recorded: {_when(view, 'good_at')}",
+        f"  ledger: {number(count(ledger, 'number'), 'entry', 'entries')}, head {_shown(ledger, 'head')}",
     ]
-    if view.baseline is not None:
-        lines += ["", *_baseline(view.baseline)]
+    if baseline:
+        lines += ["", *_baseline(baseline)]
     return "\n".join(lines)
 
 
-def _job_state(view: JobView) -> str:
-    job = view.row
+def _job_state(job: Members) -> str:
     states = []
-    if job.retired_at:
-        states.append(f"retired {when_text(job.retired_at)}")
-    if job.lease:
-        states.append(f"updating: run {one_line(job.lease.run, 80)} until {when_text(job.lease.until)}")
-    if job.pending:
+    lease, halt = mapping(job, "lease"), mapping(job, "halt")
+    if job.get("retired_at"):
+        states.append(f"retired {_when(job, 'retired_at')}")
+    if lease:
+        states.append(f"updating: run {_shown(lease, 'run', 80)} until {_when(lease, 'until')}")
+    if job.get("settling"):
         states.append("settling: its last record waits for resources")
-    if view.halt:
-        states.append(f"halt {one_line(view.halt.id)} is {view.halt.state}")
-    return "; ".join(states) or ("ready" if job.generation else "nothing recorded")
+    if halt:
+        states.append(f"halt {_shown(halt, 'id')} is {_shown(halt, 'state', 40)}")
+    return "; ".join(states) or ("ready" if count(job, "generation") else "nothing recorded")
 
 
-def _baseline(baseline: Baseline) -> list[str]:
-    by = f"by {one_line(baseline.by, 80)}"
-    told = [
-        f"{what} {one_line(text, 80)}" for what, text in (("run", baseline.run), ("ticket", baseline.ticket)) if text
-    ]
-    entries = sorted(baseline.entries.values(), key=lambda entry: entry.ref.key)
+def _baseline(baseline: Members) -> list[str]:
+    by = f"by {_shown(baseline, 'by', 80)}"
+    told = [f"{what} {_shown(baseline, what, 80)}" for what in ("run", "ticket") if baseline.get(what)]
+    entries = mappings(baseline, "resources")
     rows = [
         (
-            _cell(resource_name(entry.ref.id)),
-            one_line(entry.ref.type, 80),
-            one_line(entry.api_version, 30),
-            for_people(entry.at),
-            str(entry.provenance),
+            one_line(resource_name(text(entry, "resource")), _CELL),
+            _shown(entry, "type", 80),
+            _shown(entry, "api_version", 30),
+            _when(entry, "at"),
+            _shown(entry, "provenance", 60),
         )
         for entry in entries[:_MOST_RESOURCES]
     ]
     holds = number(len(entries), "resource", "resources")
-    first = f"Generation {baseline.generation}, {for_people(baseline.at)}, {', '.join([by, *told])}: {holds}"
+    generation, at = _shown(baseline, "generation"), _when(baseline, "at")
+    first = f"Generation {generation}, {at}, {', '.join([by, *told])}: {holds}"
     more = [f"and {len(entries) - _MOST_RESOURCES} more (--json has all)"] if len(entries) > _MOST_RESOURCES else []
     return [first, *table(("RESOURCE", "TYPE", "API-VERSION", "READ AT", "ACCEPTED BY"), rows).splitlines(), *more]
 
 
-def proposals_text(proposals: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def proposals_text(view: Members) -> str:
     """A table: id, job, when, by whom, run, what it holds."""
+    proposals = mappings(view, "proposals")
     if not proposals:
         return "No proposals."
     rows = [
         (
-            _cell(body["id"]),
-            _cell(job),
-            when_text(body["at"]),
-            _cell(body["by"]["name"] or body["by"]["object_id"] or "unknown"),
-            _cell(body["run"] or "-"),
-            ", ".join(f"{number} {what}" for what, number in sorted(body["counts"].items())),
+            _cell(one, "id"),
+            _cell(one, "job"),
+            _when(one, "at"),
+            _proposer(mapping(one, "by")),
+            _cell(one, "run"),
+            _held(mapping(one, "counts")),
         )
-        for job, body in proposals
+        for one in proposals
     ]
     return table(("PROPOSAL", "JOB", "MADE", "BY", "RUN", "HOLDS"), rows)
 
 
-def deliveries_text(deliveries: Sequence[Delivered]) -> str:
-    """A table: halt, job, event, target, state, where the note stands or why it waits."""
+def _proposer(by: Members) -> str:
+    return _cell(by, "name", "") or _cell(by, "object_id", "unknown")
+
+
+def _held(counts: Members) -> str:
+    return ", ".join(f"{count(counts, what)} {one_line(what, 60)}" for what in sorted(counts))
+
+
+def deliveries_text(view: Members, none: str = "No notes are due.") -> str:
+    """A table: halt, job, event, target, state, where the note stands or why it waits; `none` where there is no note."""
+    deliveries = mappings(view, "deliveries")
     if not deliveries:
-        return "No notes are due."
-    rows = [
-        (_cell(one.halt), _cell(one.job), _cell(one.event), _cell(one.target), str(one.state), _place(one))
-        for one in deliveries
-    ]
-    return table(("HALT", "JOB", "EVENT", "TARGET", "STATE", "WHERE"), rows)
+        return none
+    heads = ("HALT", "JOB", "EVENT", "TARGET", "STATE", "WHERE")
+    columns = ("halt", "job", "event", "target", "state")
+    return table(heads, [(*(_cell(one, name) for name in columns), _place(one)) for one in deliveries])
 
 
-def _place(one: Delivered) -> str:
-    if one.problem:
-        return f"{one_line(one.problem, 300)}; next try {_when(one.next_at)}"
-    return one_line(one.where, 300) or "-"
+def _place(one: Members) -> str:
+    if one.get("problem"):
+        return f"{_shown(one, 'problem', 300)}; next try {_when(one, 'next_at')}"
+    return _shown(one, "where", 300) or "-"
 
 
-def _when(moment: str) -> str:
-    return when_text(moment) if moment else "-"
+def scan_text(view: Members) -> str:
+    """A table: job, verdict, halt, why; below it how many of each verdict, and how many notes wait."""
+    jobs = mappings(view, "jobs")
+    if not jobs:
+        return "No jobs: nothing is recorded yet."
+    rows = [(_cell(job, "job"), _verdict(job), _cell(job, "halt"), _shown(job, "why", 200)) for job in jobs]
+    counts = Counter(_verdict(job) for job in jobs)
+    judged = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts))
+    waiting = count(view, "notes_waiting")
+    notes = f"; {number(waiting, 'note waits', 'notes wait')} (driftguard deliveries)" if waiting else ""
+    return "\n".join([table(("JOB", "VERDICT", "HALT", "WHY"), rows), f"{judged}{notes}"])
 
 
-def _cell(text: str) -> str:
-    return one_line(text, _CELL)
+def _verdict(job: Members) -> str:
+    observed = " (observed)" if job.get("observed") is True else ""
+    return f"{_cell(job, 'verdict')}{observed}"
+
+
+def _age(view: Members, name: str, now: datetime) -> str:
+    try:
+        return age(from_text(text(view, name)), now)
+    except ValueError:
+        return "-"
+
+
+def _when(view: Members, name: str) -> str:
+    return when_text(text(view, name)) if view.get(name) else "-"
+
+
+def _shown(view: Members, name: str, limit: int = 200) -> str:
+    return one_line(text(view, name), limit)
+
+
+def _cell(view: Members, name: str, none: str = "-") -> str:
+    return _shown(view, name, _CELL) or none

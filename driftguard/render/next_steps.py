@@ -1,7 +1,7 @@
 """What can be done about a halt, as commands to paste.
 
 Rules:
-- The steps follow the halt's state: only what flow/halt.py allows is offered.
+- The steps follow the halt's state: only what flow/halt.py allows is offered, and nothing for a state that it does not know.
 - A command names the resources that flow/review.py wants named; where they are too many to paste, it says so.
 - What stands in a command is quoted for a shell.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from driftguard.flow.halt import Decision, State
 from driftguard.flow.review import UNREAD
+from driftguard.render.members import text
 from driftguard.render.untrusted import one_line
 
 _LONGEST_ID = 300
@@ -56,6 +57,8 @@ def next_steps(
     if state == State.IN_USE:
         show = f"driftguard jobs show {shlex.quote(one_line(job))}"
         return [Step(show, "a run is using the decision: wait for its record")]
+    if state not in frozenset(State):
+        return []
     decide = [
         _decide(halt, decision, named, most_named)
         for decision, named in _decisions(findings, frozenset(kept))
@@ -73,8 +76,8 @@ def next_steps(
 
 def _decisions(findings: Sequence[Mapping[str, Any]], kept: frozenset[str]) -> list[tuple[Decision, list[str]]]:
     """The decisions that fit the findings, each with the resources that it must name."""
-    unread = [one["resource"] for one in findings if one["finding"] in UNREAD]
-    read = [one["resource"] for one in findings if one["finding"] not in UNREAD]
+    unread = [text(one, "resource") for one in findings if text(one, "finding") in UNREAD]
+    read = [text(one, "resource") for one in findings if text(one, "finding") not in UNREAD]
     kept_before = [resource for resource in read if resource.lower() in kept]
     if read:
         return [(Decision.KEEP, unread), (Decision.OVERWRITE, unread + kept_before), (Decision.STOP, [])]

@@ -1,29 +1,37 @@
-"""The results of the tools (explain, verify, doctor, replay), for people and for machines."""
+"""The results of the tools (explain, verify, doctor, replay), for people and for machines.
+
+The text of explain is made from its view, as the texts in text.py; the other tools work in process only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from driftguard.flow.moment import for_people, to_text
+from driftguard.flow.attribute import Attribution
+from driftguard.flow.moment import to_text
 from driftguard.flow.path import format_path
 from driftguard.guard.doctor import Symptom
 from driftguard.guard.explain import NORMALISED, Explained, PathTold
 from driftguard.guard.replay import ReplaySummary
 from driftguard.guard.verify import Verified
+from driftguard.render.findings import when_text
+from driftguard.render.members import Members, mapping, mappings, text, texts
 from driftguard.render.untrusted import one_line
 
 _MOST_SHOWN = 20
 
 
 def explain_view(told: Explained) -> dict[str, Any]:
-    """{"job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "compared", "paths",
-    "normalised", "not_in_body", "policy", "exit_code"}.
+    """{"job", "resource", "type", "finding", "action", "reason", "severity", "detail", "author", "recorded", "compared",
+    "paths", "normalised", "not_in_body", "policy", "exit_code"}.
+
+    `detail` says more of the finding, or is null; `author` is {"who", "why"}: who wrote it, or why that is not known; null
+    where it was not asked.
 
     Each of `paths` is {"path", "class", "rule", "reason", "owner", "note", "differs"}, where the class may be `normalised`,
     the rule is then the normalisation, and what there is not is null. `compared` is false where there was no live body to
-    compare; `differs` is null then. Each of `normalised` is {"path", "normalisation",
-    "reason"}.
+    compare; `differs` is null then. Each of `normalised` is {"path", "normalisation", "reason"}.
     """
     entry = told.entry
     return {
@@ -34,6 +42,8 @@ def explain_view(told: Explained) -> dict[str, Any]:
         "action": told.action,
         "reason": told.reason,
         "severity": told.severity,
+        "detail": told.finding.detail or None,
+        "author": _author(told.finding.attribution) if told.finding.attribution else None,
         "recorded": {
             "at": to_text(entry.at),
             "api_version": entry.api_version,
@@ -53,6 +63,10 @@ def explain_view(told: Explained) -> dict[str, Any]:
     }
 
 
+def _author(found: Attribution) -> dict[str, Any]:
+    return {"who": found.who or None, "why": found.why or None}
+
+
 def _path_view(one: PathTold) -> dict[str, Any]:
     return {
         "path": one.path,
@@ -65,50 +79,60 @@ def _path_view(one: PathTold) -> dict[str, Any]:
     }
 
 
-def explain_text(told: Explained) -> str:
-    """One resource: how it was recorded, what is found now, which rule decides on each path, and what is no difference."""
-    entry, found = told.entry, told.finding
+def explain_text(view: Members) -> str:
+    """One resource, from its view: how it was recorded, what is found now, which rule decides on each path, and what is no
+    difference."""
+    recorded, author = mapping(view, "recorded"), mapping(view, "author")
     lines = [
-        one_line(entry.ref.id),
-        f"  recorded {for_people(entry.at)} ({entry.provenance}), api-version {entry.api_version}, "
-        f"ETag {one_line(entry.etags.normal() or 'none')}",
-        f"  now {found.kind}: {told.action} ({told.reason}); severity {told.severity}",
+        _shown(view, "resource"),
+        f"  recorded {when_text(text(recorded, 'at'))} ({_shown(recorded, 'provenance')}), "
+        f"api-version {_shown(recorded, 'api_version')}, ETag {_shown(recorded, 'etag') or 'none'}",
+        f"  now {_shown(view, 'finding')}: {_shown(view, 'action')} ({_shown(view, 'reason', 300)}); "
+        f"severity {_shown(view, 'severity')}",
     ]
-    if found.detail:
-        lines.append(f"  {one_line(found.detail)}")
-    if found.attribution:
-        who = found.attribution.who or f"unknown: {found.attribution.why}"
-        lines.append(f"  written by {one_line(who)}")
-    if not told.compared:
+    if view.get("detail"):
+        lines.append(f"  {_shown(view, 'detail')}")
+    if author:
+        lines.append(f"  written by {_shown(author, 'who') or one_line('unknown: ' + text(author, 'why'))}")
+    if view.get("compared") is False:
         lines.append(
             "  not compared: there is no live body that could be; below is what is recorded, and the rules for it"
         )
-    for one in told.paths:
-        note = f"; {one_line(one.note, 500)}" if one.note else ""
-        lines.append(f"  {one_line(one.path or 'all of it')}: {_class_text(one)}; {_rule_text(one)}{note}")
-    for equal in told.normalised[:_MOST_SHOWN]:
-        path = one_line(format_path(equal.path) or "all of it")
-        lines.append(f"  {path}: equal after normalisation; {equal.what}: {one_line(equal.reason, 300)}")
-    if len(told.normalised) > _MOST_SHOWN:
-        lines.append(f"  … and {len(told.normalised) - _MOST_SHOWN} more are equal after normalisation: see --json")
-    lines += [f"  not part of its body: {one_line(part)}" for part in told.not_in_body]
-    lines.append(f"  policy: {one_line(told.policy)}")
+    lines += [_path_text(one) for one in mappings(view, "paths")]
+    normalised = mappings(view, "normalised")
+    for equal in normalised[:_MOST_SHOWN]:
+        what = f"{_shown(equal, 'normalisation')}: {_shown(equal, 'reason', 300)}"
+        lines.append(f"  {_shown(equal, 'path') or 'all of it'}: equal after normalisation; {what}")
+    if len(normalised) > _MOST_SHOWN:
+        lines.append(f"  … and {len(normalised) - _MOST_SHOWN} more are equal after normalisation: see --json")
+    lines += [f"  not part of its body: {one_line(part)}" for part in texts(view, "not_in_body")]
+    lines.append(f"  policy: {_shown(view, 'policy')}")
     return "\n".join(lines)
 
 
-def _class_text(one: PathTold) -> str:
-    if one.differs is None:
-        return "not compared" if one.kind == NORMALISED else f"not compared, a difference would be {one.kind}"
-    if one.kind == NORMALISED:
+def _path_text(one: Members) -> str:
+    note = f"; {_shown(one, 'note', 500)}" if one.get("note") else ""
+    return f"  {_shown(one, 'path') or 'all of it'}: {_class_text(one)}; {_rule_text(one)}{note}"
+
+
+def _class_text(one: Members) -> str:
+    kind, differs = _shown(one, "class"), one.get("differs")
+    if differs is None:
+        return "not compared" if kind == NORMALISED else f"not compared, a difference would be {kind}"
+    if kind == NORMALISED:
         return "equal after normalisation"
-    return f"{one.kind}, {'differs' if one.differs else 'does not differ now'}"
+    return f"{kind}, {'differs' if differs else 'does not differ now'}"
 
 
-def _rule_text(one: PathTold) -> str:
+def _rule_text(one: Members) -> str:
     """The rule that decided, with its reason and whom to ask."""
-    why = f": {one_line(one.why, 300)}" if one.why else ""
-    owner = f" ({one_line(one.owner, 120)})" if one.owner else ""
-    return f"{one_line(one.rule)}{why}{owner}"
+    why = f": {_shown(one, 'reason', 300)}" if one.get("reason") else ""
+    owner = f" ({_shown(one, 'owner', 120)})" if one.get("owner") else ""
+    return f"{_shown(one, 'rule')}{why}{owner}"
+
+
+def _shown(view: Members, name: str, limit: int = 200) -> str:
+    return one_line(text(view, name), limit)
 
 
 def verify_view(result: Verified) -> dict[str, Any]:
@@ -123,8 +147,8 @@ def verify_view(result: Verified) -> dict[str, Any]:
 
 def verify_text(result: Verified) -> str:
     """What was looked at, and what is wrong."""
-    lines = [f"looked at: {one_line(text)}" for text in result.checked]
-    lines += [f"WRONG: {one_line(text)}" for text in result.faults]
+    lines = [f"looked at: {one_line(told)}" for told in result.checked]
+    lines += [f"WRONG: {one_line(told)}" for told in result.faults]
     return "\n".join([*lines, "" if result.faults else "everything is as it was written"]).rstrip()
 
 

@@ -114,6 +114,17 @@ def test_each_write_gives_a_new_version(store: Store) -> None:
     assert row.version == second
 
 
+def test_a_version_is_told_without_the_row_and_is_the_rows_own(store: Store) -> None:
+    assert store.version("job", "k", "one") is None
+    first = put(store, "one", {"n": 1})
+    assert store.version("job", "k", "one") == first
+    second = put(store, "one", {"n": 2}, first)
+    assert store.version("job", "k", "one") == second
+    assert store.version("other", "k", "one") is store.version("job", "other", "one") is None
+    store.commit("job", [Delete("k", "one", second)])
+    assert store.version("job", "k", "one") is None
+
+
 def test_creating_what_exists_is_a_conflict(store: Store) -> None:
     put(store, "one", {"n": 1})
     with pytest.raises(Conflict):

@@ -146,7 +146,9 @@ CALLS: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "no such file to replay": (("replay", "none.jsonl"), 3, ("none.jsonl",)),
     "no such policy": (("check", "--job", "shop", "--policy", "none.yaml"), 3, ("none.yaml",)),
     "a store of another kind": (("check", "--job", "shop", "--store", "azure://account"), 3, ("azure",)),
-    "a service": (("check", "--job", "shop", "--server", "https://guard.example.com"), 3, ("--server",)),
+    "a service without TLS": (("check", "--job", "shop", "--server", "http://guard.example.com"), 3, ("https",)),
+    "scan of no such job": (("scan", "--job", "shop", "--job", "nope"), 3, ("nope", "jobs list")),
+    "where notes of no such job stand": (("deliveries", "--job", "nope"), 3, ("nope", "jobs list")),
 }
 
 
@@ -399,7 +401,8 @@ def test_a_key_file_that_others_can_read_is_refused(shop: Shop) -> None:
 
 def test_only_record_and_check_begin_a_store(shop: Shop) -> None:
     none = str(shop.folder / "none" / "store.db")
-    for command in (("halts", "list"), ("jobs", "list"), ("deliver",), ("explain", "--job", "shop", VNET)):
+    looking = (("halts", "list"), ("jobs", "list"), ("scan",), ("deliveries",), ("explain", "--job", "shop", VNET))
+    for command in (*looking, ("deliver",)):
         refused(shop(*command, "--store", none), 3, "there is no store")
     assert not Path(none).parent.exists()
 
@@ -594,6 +597,8 @@ def test_with_json_every_result_is_one_object_that_agrees_with_the_exit_code(sho
         ("jobs", "show", "shop"),
         ("jobs", "proposals"),
         ("deliver",),
+        ("deliveries", "--all"),
+        ("scan",),
         ("explain", "--job", "shop", VNET),
         ("doctor",),
     ):

@@ -25,7 +25,7 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
 def test_the_view_has_its_members(shop: Shop) -> None:
     told = shop("explain", "--job", "shop", VNET, "--json").json()
     assert set(told) == {
-        "job", "resource", "type", "finding", "action", "reason", "severity", "recorded", "compared", "paths",
+        "job", "resource", "type", "finding", "action", "reason", "severity", "detail", "author", "recorded", "compared", "paths",
         "normalised", "not_in_body", "policy", "exit_code",
     }  # fmt: skip
     assert [set(one) for one in told["paths"]] == [{"path", "class", "rule", "reason", "owner", "note", "differs"}]

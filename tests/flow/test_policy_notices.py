@@ -267,6 +267,24 @@ def test_accepting_a_persons_changes_is_told_once() -> None:
     assert one.startswith("p.yaml: on_drift.person: accept")
 
 
+ID = "8F0A6A3E-6f0e-4a53-9a3d-0d0f2f9c1a01"
+
+
+@pytest.mark.parametrize("key", ["pipelines", "readers", "reviewers"])
+@pytest.mark.parametrize("name", ["dana@contoso.com", "platform team", ID[:-1], ID.replace("-", ""), f"{{{ID}}}", "*"])
+def test_a_caller_who_is_no_id_is_told(key: str, name: str) -> None:
+    entry = JobPolicy(match="shop", where="p.yaml:3", **{key: (ID, name, name)})  # type: ignore[arg-type]  # reason: by name
+    [one] = told(policy(jobs=(entry,)))
+    assert one.startswith(f"p.yaml:3: {name!r} under {key} can never match")
+
+
+def test_a_caller_in_the_defaults_is_told_once_and_one_that_is_an_id_never() -> None:
+    named = JobPolicy(where="p.yaml", readers=("readers",), reviewers=(ID,))
+    heirs = (replace(named, match="a", where="p.yaml:3"), replace(named, match="b", where="p.yaml:4", readers=(ID,)))
+    [one] = told(policy(defaults=named, jobs=heirs))
+    assert one.startswith("p.yaml: 'readers' under readers")
+
+
 @pytest.mark.parametrize("actor", list(Actor))
 def test_only_what_people_and_nobody_known_did_is_told_where_it_is_accepted(actor: Actor) -> None:
     lax = JobPolicy(where="p.yaml", on_drift={**JobPolicy().on_drift, actor: Response.ACCEPT})

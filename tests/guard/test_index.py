@@ -196,3 +196,31 @@ def test_an_index_is_no_job_and_a_partition_without_a_jobs_row_neither(store: Sq
     store.commit("rest", [Put("check", "c-1", {}, None)])
     assert index.jobs(store) == ["job"]
     assert store.get("job", JOB, JOB_ROW)
+
+
+def test_the_job_of_a_halt_is_known_by_its_id_alone(store: SqliteStore) -> None:
+    open_a_halt(store, job="a", halt="h-1")
+    open_a_halt(store, job="b", halt="h-10")
+    assert index.job_of_halt(store, "h-1") == "a"
+    assert index.job_of_halt(store, "h-10") == "b"
+    assert index.job_of_halt(store, "h-100") is None
+
+
+def test_a_halt_that_was_noted_and_never_written_is_of_no_job(store: SqliteStore) -> None:
+    die_while_opening_a_halt(store)
+    assert noted(store, index.HALT_JOBS) == [("h-1", "job")]
+    assert index.job_of_halt(store, "h-1") is None
+
+
+def test_the_jobs_of_halts_of_an_earlier_version_are_noted_when_the_lists_are_made_anew(store: SqliteStore) -> None:
+    open_a_halt(store)
+    row = store.list(index.INDEX, index.HALT_JOBS)[0]
+    store.commit(index.INDEX, [Delete(row.kind, row.id, row.version)])
+    assert index.job_of_halt(store, "h-1") is None
+    index.rebuild(store, LONG_AFTER, lambda _: ())
+    made = store.version(index.INDEX, index.HALT_JOBS, "h-1|job")
+    assert index.job_of_halt(store, "h-1") == "job"
+    index.rebuild(store, LONG_AFTER + timedelta(hours=2), lambda _: ())
+    assert store.version(index.INDEX, index.HALT_JOBS, "h-1|job") == made, (
+        "it never changes, so it is not written again"
+    )

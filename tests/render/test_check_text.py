@@ -16,6 +16,7 @@ from driftguard.flow.record import Fate, Provenance
 from driftguard.guard.accepting import Taken
 from driftguard.guard.observe import Seen
 from driftguard.guard.record import Recorded
+from driftguard.render.json_views import check_view, record_view
 from driftguard.render.text import check_text, error_text, record_text
 from tests.render import told
 from tests.render.told import GONE_GROUP, HALT, HALTING, HOSTILE, MOVED, NOW, NSG, TOLD, UNCLEAR, answer, halt
@@ -24,7 +25,7 @@ UNCHANGED = Judged(Finding(told.ref(NSG), FindingKind.UNCHANGED), Action.PROCEED
 
 
 def of_halt(**more: Any) -> str:
-    return check_text(answer(halt=halt(), **more))
+    return check_text(check_view(answer(halt=halt(), **more)))
 
 
 def test_a_halt_begins_with_the_word_the_job_and_the_run() -> None:
@@ -43,7 +44,7 @@ def test_a_halt_names_the_resource_and_every_configuration_change() -> None:
 
 def test_a_removed_list_element_is_told_as_such() -> None:
     removed = replace(MOVED, changes=(told.change("properties.subnets[name=a]", {"name": "a"}, MISSING),))
-    text = check_text(answer(judged=(Judged(removed, Action.HALT, "x"),), halt=halt()))
+    text = check_text(check_view(answer(judged=(Judged(removed, Action.HALT, "x"),), halt=halt())))
     assert '  properties.subnets[name=a]: list element removed: {"name": "a"}' in text
 
 
@@ -56,7 +57,9 @@ def who_wrote(who: str, *callers: str) -> str:
     """The line of a halt whose writers were these callers, the first of them being named as `who`."""
     events = tuple(told.event(caller, NOW - timedelta(minutes=place)) for place, caller in enumerate(callers))
     found = replace(told.attribution(who), writers=events)
-    text = check_text(answer(judged=(Judged(replace(MOVED, attribution=found), Action.HALT, "x"),), halt=halt()))
+    text = check_text(
+        check_view(answer(judged=(Judged(replace(MOVED, attribution=found), Action.HALT, "x"),), halt=halt()))
+    )
     return next(line for line in text.splitlines() if line.startswith(f"  by {who}"))
 
 
@@ -75,14 +78,14 @@ def test_an_unrecorded_and_an_unmanaged_resource_are_told_once() -> None:
     )
     strange = Finding(told.ref(NSG), FindingKind.UNMANAGED, detail="in the job's scope, never recorded")
     for finding in (named, strange):
-        text = check_text(answer(judged=(Judged(finding, Action.HALT, "x"),), halt=halt()))
+        text = check_text(check_view(answer(judged=(Judged(finding, Action.HALT, "x"),), halt=halt())))
         [line] = [line for line in text.splitlines() if line.startswith("nsg-web")]
         assert line.count("never recorded") == 1
 
 
 def test_an_unknown_author_is_said_with_the_reason_and_the_time_between() -> None:
     unknown = replace(MOVED, attribution=told.nobody())
-    text = check_text(answer(judged=(Judged(unknown, Action.HALT, "on_drift.unknown: halt"),), halt=halt()))
+    text = check_text(check_view(answer(judged=(Judged(unknown, Action.HALT, "on_drift.unknown: halt"),), halt=halt())))
     assert "by nobody known: no event yet; activity-log may still tell" in text
     assert "between 2026-03-01 01:14:07 UTC and 2026-03-01 02:19:07 UTC" in text
 
@@ -126,7 +129,7 @@ def test_the_parts_of_a_halt_stand_in_their_order() -> None:
 
 
 def test_a_missing_resource_group_names_what_it_took_with_it() -> None:
-    text = check_text(answer(judged=(Judged(GONE_GROUP, Action.HALT, "gone"),), halt=halt()))
+    text = check_text(check_view(answer(judged=(Judged(GONE_GROUP, Action.HALT, "gone"),), halt=halt())))
     assert "rg-shop (Microsoft.Resources/resourceGroups) is gone" in text
     assert "\n  nsg-web\n  kv-shop\n" in text
 
@@ -137,7 +140,9 @@ def test_a_missing_resource_group_names_what_it_took_with_it() -> None:
 @pytest.mark.parametrize("warnings", [(), ("one", "two", "three\nlines")])
 def test_a_proceed_is_one_to_three_lines(judged: tuple[Judged, ...], warnings: tuple[str, ...]) -> None:
     text = check_text(
-        answer(Verdict.PROCEED, judged, why="everything is as recorded", clearance="c-1", until=NOW, told=warnings)
+        check_view(
+            answer(Verdict.PROCEED, judged, why="everything is as recorded", clearance="c-1", until=NOW, told=warnings)
+        )
     )
     assert 1 <= len(text.splitlines()) <= 3
     assert text.startswith(
@@ -146,11 +151,13 @@ def test_a_proceed_is_one_to_three_lines(judged: tuple[Judged, ...], warnings: t
 
 
 def test_a_gate_that_proceeds_shows_no_clearance() -> None:
-    assert "Clearance" not in check_text(answer(Verdict.PROCEED, (UNCHANGED,), why="everything is as recorded"))
+    assert "Clearance" not in check_text(
+        check_view(answer(Verdict.PROCEED, (UNCHANGED,), why="everything is as recorded"))
+    )
 
 
 def test_cannot_tell_says_that_nothing_was_decided() -> None:
-    text = check_text(answer(Verdict.CANNOT_TELL, (UNCLEAR,), why="could not tell"))
+    text = check_text(check_view(answer(Verdict.CANNOT_TELL, (UNCLEAR,), why="could not tell")))
     assert text.startswith("CANNOT TELL job shop-prod")
     assert "kv-shop: forbidden AuthorizationFailed" in text
     assert "nothing may proceed; it is safe to ask again" in text
@@ -158,7 +165,7 @@ def test_cannot_tell_says_that_nothing_was_decided() -> None:
 
 
 def test_observe_mode_stops_nothing_and_says_so() -> None:
-    text = check_text(answer(observed=True, why="observe mode: would answer halt"))
+    text = check_text(check_view(answer(observed=True, why="observe mode: would answer halt")))
     assert text.startswith("OBSERVED job shop-prod")
     assert text.endswith("Nothing is stopped: the job is in observe mode.")
 
@@ -171,18 +178,22 @@ def test_hostile_text_can_neither_steer_a_terminal_nor_make_a_line() -> None:
         detail=HOSTILE,
     )
     quiet = check_text(
-        answer(
-            judged=(Judged(replace(hostile, attribution=told.attribution(), detail="x"), Action.HALT, "x"),),
-            halt=halt(),
+        check_view(
+            answer(
+                judged=(Judged(replace(hostile, attribution=told.attribution(), detail="x"), Action.HALT, "x"),),
+                halt=halt(),
+            )
         )
     )
     text = check_text(
-        answer(
-            judged=(Judged(hostile, Action.HALT, HOSTILE),),
-            halt=halt(),
-            why=HOSTILE,
-            told=(HOSTILE,),
-            coverage=Coverage(),
+        check_view(
+            answer(
+                judged=(Judged(hostile, Action.HALT, HOSTILE),),
+                halt=halt(),
+                why=HOSTILE,
+                told=(HOSTILE,),
+                coverage=Coverage(),
+            )
         )
     )
     assert all(line.isprintable() for line in text.split("\n"))
@@ -194,7 +205,7 @@ def test_hostile_text_can_neither_steer_a_terminal_nor_make_a_line() -> None:
 
 def test_many_changes_end_with_how_many_more_there_are() -> None:
     many = replace(MOVED, changes=tuple(told.change(f"properties.p{n}", n, n + 1) for n in range(100)))
-    text = check_text(answer(judged=tuple([Judged(many, Action.HALT, "x")] * 50), halt=halt()))
+    text = check_text(check_view(answer(judged=tuple([Judged(many, Action.HALT, "x")] * 50), halt=halt())))
     assert "and 80 more in the evidence" in text and "and 30 more in the evidence" in text
     assert len(text.splitlines()) < 600
 
@@ -205,20 +216,22 @@ def recorded(*taken: Taken, **more: Any) -> Recorded:
 
 def test_a_record_says_what_became_of_the_resources_in_one_line() -> None:
     text = record_text(
-        recorded(Taken(Seen(UNCHANGED.finding), Fate.RECORDED), Taken(Seen(UNCHANGED.finding), Fate.RETIRED))
+        record_view(
+            recorded(Taken(Seen(UNCHANGED.finding), Fate.RECORDED), Taken(Seen(UNCHANGED.finding), Fate.RETIRED))
+        )
     )
     assert text == "RECORDED job shop-prod: generation 4; 1 recorded, 1 retired"
 
 
 def test_a_record_that_waits_names_what_it_waits_for() -> None:
-    text = record_text(recorded(Taken(Seen(told.UNREAD), Fate.PENDING)))
+    text = record_text(record_view(recorded(Taken(Seen(told.UNREAD), Fate.PENDING))))
     assert text.startswith("SETTLING job shop-prod")
     assert "Waits for:\n  kv-shop: forbidden AuthorizationFailed" in text
 
 
 def test_a_record_that_holds_something_reads_like_a_halt() -> None:
     held = Taken(Seen(MOVED), Fate.HELD, held=MOVED)
-    text = record_text(recorded(held, halt=halt()))
+    text = record_text(record_view(recorded(held, halt=halt())))
     assert text.startswith("HALT job shop-prod: generation 4; 1 held by a halt")
     assert "nsg-web" in text and "by ada@example.com" in text and f"halts decide {HALT} keep" in text
 
@@ -226,12 +239,12 @@ def test_a_record_that_holds_something_reads_like_a_halt() -> None:
 def test_a_record_that_ends_a_halt_says_why() -> None:
     ended = halt(State.RESOLVED, closed_because="the manual change was overwritten, as decided")
     assert f"The halt {HALT} is resolved: the manual change was overwritten, as decided" in record_text(
-        recorded(resolved=ended)
+        record_view(recorded(resolved=ended))
     )
 
 
 def test_a_proposal_says_that_the_baseline_stays_and_how_to_accept() -> None:
-    text = record_text(recorded(proposal="p-1", told=("no clearance",)))
+    text = record_text(record_view(recorded(proposal="p-1", told=("no clearance",))))
     assert text.startswith("PROPOSED p-1 for job shop-prod: its baseline stays at generation 4")
     assert 'driftguard jobs accept shop-prod p-1 --reason "…"' in text
 

@@ -115,12 +115,12 @@ def test_a_job_shows_no_clearance_and_no_blob() -> None:
     row.lease = row.last_clearance = Lease("c-secret", "9", to_text(NOW), to_text(NOW))
     entry = Entry(told.ref(NSG), "2024-05-01", ETags(header='W/"1"'), "f" * 64, NOW)
     baseline = Baseline("shop-prod", 3, NOW, "Bo", "4710", None, {entry.ref.key: entry})
-    view = job_view(JobView(row, baseline, halt()))
+    view = job_view(JobView(row, "7", baseline, halt()))
     text = json.dumps(view)
     assert "c-secret" not in text and "shop-prod/" not in text
     assert (view["settling"], view["lease"]["run"], view["halt"]["id"]) == (True, "9", HALT)
     assert view["baseline"]["resources"][0]["etag"] == "1"
-    [listed] = jobs_view([JobView(row, None, None)])["jobs"]
+    [listed] = jobs_view([JobView(row, "7", None, None)])["jobs"]
     assert "baseline" not in listed and listed["halt"] is None
 
 

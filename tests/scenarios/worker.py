@@ -98,6 +98,9 @@ class MortalStore(Store):
     def list(self, partition: str, kind: str, *, after: str = "", limit: int = 1000) -> List[Row]:
         return self._store.list(partition, kind, after=after, limit=limit)
 
+    def version(self, partition: str, kind: str, row_id: str) -> str | None:
+        return self._store.version(partition, kind, row_id)
+
     def partitions(self) -> List[str]:
         return self._store.partitions()
 

@@ -48,6 +48,10 @@ class StoreAtFirstUse(Store):
         limits.check_limit(limit)
         return [] if self._holds_nothing() else self.open().list(partition, kind, after=after, limit=limit)
 
+    def version(self, partition: str, kind: str, row_id: str) -> str | None:
+        limits.check_names(partition=partition, kind=kind, id=row_id)
+        return None if self._holds_nothing() else self.open().version(partition, kind, row_id)
+
     def partitions(self) -> List[str]:
         return [] if self._holds_nothing() else self.open().partitions()
 

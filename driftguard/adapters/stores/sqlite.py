@@ -63,6 +63,13 @@ class SqliteStore(Store):
             found = connection.execute(query, (partition, kind, after, limit)).fetchall()
         return [self._row(row) for row in found]
 
+    def version(self, partition: str, kind: str, row_id: str) -> str | None:
+        limits.check_names(partition=partition, kind=kind, id=row_id)
+        query = "SELECT version FROM rows WHERE partition = ? AND kind = ? AND id = ?"
+        with self._open() as connection:
+            found = connection.execute(query, (partition, kind, row_id)).fetchone()
+        return str(found[0]) if found else None
+
     def partitions(self) -> List[str]:
         with self._open() as connection:
             return [name for (name,) in connection.execute("SELECT DISTINCT partition FROM rows ORDER BY partition")]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
-from driftguard.errors import Busy, NothingRecorded, WrongUse
+from driftguard.entry.telling import exit_code_of, review_lines
+from driftguard.errors import Busy, CannotTell, NothingRecorded, WrongUse
 from driftguard.settings import require_lasting_store
 
 if TYPE_CHECKING:
-    from driftguard.guard.check import Answer, Ask
-    from driftguard.guard.context import Guard
+    from driftguard.entry.verbs import Verbs, View
+    from driftguard.guard.answer import Ask
 
 _POLL = 15.0
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -44,19 +45,28 @@ def check(
     """
     from driftguard.guard.work import require_job_name
     from driftguard.render.annotations import annotate
-    from driftguard.render.json_views import check_view
     from driftguard.render.text import check_text
 
     patience = _seconds(wait)
     ask = _asked(call, require_job_name(job), gate, resources, ticket, run, stage)
     _require_store(call, job)
-    with call.guard() as guard:
-        answer = _ask(guard, ask, patience)
-    call.tell(lambda: check_view(answer), lambda: check_text(answer))
+    with call.verbs() as verbs:
+        answer = _ask(verbs, ask, patience)
+        review = review_lines(verbs, answer)
+    code = _exit_code(answer)
+    call.tell(lambda: answer, lambda: "\n".join([check_text(answer), *review]))
     if not call.as_json:
         for line in annotate(call.environ, answer):
             click.echo(line)
-    return answer.exit_code
+    return code
+
+
+def _exit_code(answer: View) -> int:
+    """The answer's exit code. Raises CannotTell where it lets a run go on and its verdict does not."""
+    code = exit_code_of(answer)
+    if code == 0 and answer.get("verdict") != "proceed" and answer.get("observed") is not True:
+        raise CannotTell("the answer contradicts itself", "look whether the service is of this version, and ask again")
+    return code
 
 
 def _asked(
@@ -70,7 +80,7 @@ def _asked(
 ) -> Ask:
     """The call of the verb; what is not named comes from the CI system. Raises WrongUse, OtherScope."""
     from driftguard.flow.resource import parse_ref
-    from driftguard.guard.check import Ask
+    from driftguard.guard.answer import Ask
 
     settings = call.settings
     run = run or settings.run or (None if settings.in_ci else f"local-{uuid.uuid4().hex[:12]}")
@@ -83,7 +93,7 @@ def _asked(
 
 def _require_store(call: Call, job: str) -> None:
     settings = call.settings
-    if not settings.store.exists():
+    if not settings.server and not settings.store.exists():
         require_lasting_store(settings)
         raise NothingRecorded(
             f"nothing is recorded for the job {job}: there is no store at {settings.store}",
@@ -91,22 +101,23 @@ def _require_store(call: Call, job: str) -> None:
         )
 
 
-def _ask(guard: Guard, ask: Ask, patience: float) -> Answer:
+def _ask(verbs: Verbs, ask: Ask, patience: float) -> View:
     """The answer; while it is busy, settling or unclear, asked for again for `patience` seconds."""
-    from driftguard.guard.check import check as ask_guard
+    from driftguard.wiring import SystemClock
 
-    until = guard.clock.monotonic() + patience
+    clock = SystemClock()
+    until = clock.monotonic() + patience
     while True:
-        answer: Answer | None = None
+        answer: View | None = None
         try:
             with working(f"reading what {ask.job} has recorded"):
-                answer = ask_guard(guard, ask)
+                answer = verbs.check(ask)
         except Busy:
-            if guard.clock.monotonic() + _POLL > until:
+            if clock.monotonic() + _POLL > until:
                 raise
-        if answer and (answer.exit_code != 2 or guard.clock.monotonic() + _POLL > until):
+        if answer is not None and (exit_code_of(answer) != 2 or clock.monotonic() + _POLL > until):
             return answer
-        guard.clock.sleep(_POLL)
+        clock.sleep(_POLL)
 
 
 def _seconds(text: str | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from driftguard.entry.call import Call, common, require_known_job
+from driftguard.entry.call import Call, common
 
 
 @click.command()
@@ -12,6 +12,7 @@ from driftguard.entry.call import Call, common, require_known_job
 @common
 def deliver(call: Call, job: str | None) -> int:
     """Send the notes that wait, also those whose next try is not due. Exit code 2 where one could not be sent."""
+    from driftguard.entry.in_process import require_known_job
     from driftguard.guard.deliver import deliver_due, waiting
     from driftguard.guard.scan import rebuild_indexes
     from driftguard.render.json_views import deliveries_view
@@ -21,5 +22,6 @@ def deliver(call: Call, job: str | None) -> int:
         require_known_job(guard, job)
         rebuild_indexes(guard)
         results = deliver_due(guard, job, now=True)
-    call.tell(lambda: deliveries_view(results), lambda: deliveries_text(results))
+    view = deliveries_view(results)
+    call.tell(lambda: view, lambda: deliveries_text(view))
     return 2 if waiting(results) else 0

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from driftguard.entry.call import Call
+from driftguard.entry.call import Call, in_process
 
 
 @click.command()
@@ -14,7 +14,7 @@ from driftguard.entry.call import Call
 @click.option(
     "--keep", type=click.Path(file_okay=False), metavar="FOLDER", help="Keep store, notes and evidence in this folder."
 )
-@click.pass_obj
+@in_process
 def demo(call: Call, as_json: bool, keep: str | None) -> int:
     """Play the whole story against the sandbox: record, a manual change at night, halt, evidence, review, proceed.
 

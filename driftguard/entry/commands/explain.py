@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from driftguard.entry.call import Call, common, working
+from driftguard.entry.telling import exit_code_of
 
 
 @click.command()
@@ -17,10 +18,10 @@ def explain(call: Call, job: str, resource: str, path: str | None) -> int:
 
     Exit code 2 where it could not be read.
     """
-    from driftguard.guard.explain import explain as ask_guard
-    from driftguard.render.tools import explain_text, explain_view
+    from driftguard.render.tools import explain_text
 
-    with call.guard() as guard, working(f"reading {resource}"):
-        told = ask_guard(guard, job, resource, path)
-    call.tell(lambda: explain_view(told), lambda: explain_text(told))
-    return told.exit_code
+    with call.verbs() as verbs, working(f"reading {resource}"):
+        told = verbs.explain(job, resource, path)
+    code = exit_code_of(told)
+    call.tell(lambda: told, lambda: explain_text(told))
+    return code

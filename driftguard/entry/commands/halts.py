@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from driftguard.entry.call import Call, common, require_known_job
-from driftguard.errors import WrongUse
+from driftguard.entry.call import Call, as_option, common
+from driftguard.errors import CannotTell
 
 
 @click.group()
@@ -21,14 +19,13 @@ def halts() -> None:
 @common
 def list_(call: Call, job: str | None, all_states: bool) -> int:
     """List the open halts."""
-    from driftguard.guard.review import list_halts
-    from driftguard.render.json_views import halts_view
+    from datetime import UTC, datetime
+
     from driftguard.render.lists import halts_text
 
-    with call.guard() as guard:
-        require_known_job(guard, job)
-        found = list(list_halts(guard, job=job, all_states=all_states))
-        call.tell(lambda: halts_view(found), lambda: halts_text(found, guard.clock.now()))
+    with call.verbs() as verbs:
+        found = verbs.halts(job, all_states=all_states)
+    call.tell(lambda: found, lambda: halts_text(found, datetime.now(UTC)))
     return 0
 
 
@@ -39,31 +36,30 @@ def list_(call: Call, job: str | None, all_states: bool) -> int:
 @common
 def show(call: Call, halt: str, as_evidence: bool, version: int | None) -> int:
     """Show one halt with its evidence."""
-    from driftguard.guard.halting import load_evidence
-    from driftguard.guard.review import find_halt
-    from driftguard.render.json_views import halt_view
     from driftguard.render.text import halt_text
 
-    with call.guard() as guard:
-        found, row_version = find_halt(guard, halt)
-        if version is not None and version > found.evidence:
-            raise WrongUse(
-                f"the halt's latest version of evidence is {found.evidence}", "leave --version out for the latest"
-            )
-        data = load_evidence(guard, found, version)
-    if as_evidence:
-        click.echo(data.decode("ascii"), nl=False)
-        return 0
-    evidence = json.loads(data)
-    call.tell(lambda: halt_view(found, row_version, evidence), lambda: halt_text(found, evidence))
+    with call.verbs() as verbs:
+        if as_evidence:
+            click.echo(_as_written(verbs.evidence(halt, version)), nl=False)
+            return 0
+        found = verbs.halt(halt, version)
+    call.tell(lambda: found, lambda: halt_text(found))
     return 0
+
+
+def _as_written(evidence: bytes) -> str:
+    """The evidence as text. Raises CannotTell for what no evidence is: anything but printable ASCII in lines."""
+    text = evidence.decode("ascii", "replace")
+    if not text.replace("\n", "").isprintable() or "\ufffd" in text:
+        raise CannotTell("what came is no evidence", "look whether the address of the service is right, and ask again")
+    return text
 
 
 @halts.command()
 @click.argument("halt")
 @click.argument("decision", type=click.Choice(["overwrite", "keep", "stop", "waive"]))
 @click.option("--reason", required=True, help="Why; it stands on the ticket.")
-@click.option("--as", "name", metavar="NAME", help="Who decides (default: the operating system's user).")
+@as_option("Who decides")
 @click.option(
     "--resource",
     "resources",
@@ -90,14 +86,13 @@ def decide(
     this run ends, nothing is accepted. waive: one run may go on although the named resources could not be read.
     """
     from driftguard.flow.halt import Decision
-    from driftguard.guard import review
-    from driftguard.render.json_views import halt_view
+    from driftguard.guard.review import Deciding
     from driftguard.render.text import decided_text
 
-    with call.guard() as guard:
-        deciding = review.Deciding(halt, Decision(decision), reason, call.reviewer(name), resources, in_code, if_match)
-        decided = review.decide(guard, deciding)
-    call.tell(lambda: halt_view(decided), lambda: decided_text(decided))
+    reviewer = call.reviewer(name)
+    with call.verbs() as verbs:
+        decided = verbs.decide(Deciding(halt, Decision(decision), reason, reviewer, resources, in_code, if_match))
+    call.tell(lambda: decided, lambda: decided_text(decided))
     return 0
 
 
@@ -105,17 +100,16 @@ def decide(
 @click.argument("halt")
 @click.option("--in-code", required=True, metavar="REF", help="The commit or merged pull request that has the change.")
 @click.option("--for-run", metavar="RUN", help="Let only this run pass, where the checkout cannot tell.")
-@click.option("--as", "name", metavar="NAME", help="Who confirms (default: the operating system's user).")
-@click.option("--if-match", metavar="VERSION", help="Only if the halt is still at this version.")
+@as_option("Who confirms")
+@click.option("--if-match", metavar="VERSION", help="Only if the halt is still at this version (see show --json).")
 @common
 def confirm(call: Call, halt: str, in_code: str, for_run: str | None, name: str | None, if_match: str | None) -> int:
     """Confirm that a kept change is in the code: runs whose source contains it may pass."""
-    from driftguard.guard import review
-    from driftguard.render.json_views import halt_view
+    from driftguard.guard.review import Confirming
     from driftguard.render.text import decided_text
 
-    with call.guard() as guard:
-        confirming = review.Confirming(halt, in_code, call.reviewer(name), for_run, if_match)
-        confirmed = review.confirm(guard, confirming)
-    call.tell(lambda: halt_view(confirmed), lambda: decided_text(confirmed))
+    reviewer = call.reviewer(name)
+    with call.verbs() as verbs:
+        confirmed = verbs.confirm(Confirming(halt, in_code, reviewer, for_run, if_match))
+    call.tell(lambda: confirmed, lambda: decided_text(confirmed))
     return 0

@@ -1,0 +1,92 @@
+"""The service as the Functions app runs it: one guard and one web application for all functions of the process.
+
+Rules:
+- Both are made when they are first needed, once, also where many first requests come at the same time.
+- Settings that are wrong are no reason to fail at the start: the log says what is wrong, and every call is refused.
+- Pages take a bearer token: there are no browser sessions, since another instance would not know them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from driftguard.errors import BadConfiguration
+from driftguard.settings import process_environment, read_settings
+from driftguard.wiring import SharedGuard
+
+if TYPE_CHECKING:  # types only: a timer needs neither
+    import azure.functions as func
+
+    from driftguard.entry.http.service import Service
+    from driftguard.flow.access import Identities
+    from driftguard.guard.context import Guard
+
+
+class FunctionService:
+    """What the functions share. `environ` is read when something is first needed."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._turn = threading.Lock()
+        self._building = threading.Lock()
+        self._shared: SharedGuard | None = None
+        self._middleware: func.AsgiMiddleware | None = None
+
+    def guard(self) -> Guard:
+        """The guard that all functions share. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing."""
+        with self._turn:
+            if self._shared is None:
+                self._shared = SharedGuard(read_settings(self._environ))
+        return self._shared()
+
+    async def answer(self, request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        """Answer a request by the web application."""
+        from driftguard.entry.function_asgi import readable, unreadable_address, without_type
+
+        # Imports take a while at the first request: the worker's loop stays free for others meanwhile.
+        middleware = self._middleware
+        if middleware is None:
+            middleware = await asyncio.to_thread(self._application)
+        as_seen = readable(request)
+        if as_seen is None:
+            return unreadable_address()
+        return without_type(await middleware.handle_async(as_seen, context))
+
+    def close(self) -> None:
+        """Give everything back; what is needed again is made anew from the environment as it is then."""
+        with self._building, self._turn:
+            if self._shared is not None:
+                self._shared.close()
+            self._shared = self._middleware = None
+
+    def _application(self) -> func.AsgiMiddleware:
+        with self._building:
+            if self._middleware is None:
+                import azure.functions as func
+
+                from driftguard.entry.api import create_app
+                from driftguard.entry.function_asgi import InFunctions
+
+                self._middleware = func.AsgiMiddleware(InFunctions(create_app(self._service())))  # type: ignore[no-untyped-call]  # reason: azure-functions types only half of it
+            return self._middleware
+
+    def _service(self) -> Service:
+        from driftguard.entry.http.service import Service
+
+        return Service(guard=self.guard, identities=self._identities())
+
+    def _identities(self) -> Identities | None:
+        from driftguard.wiring import identities_from
+
+        try:
+            return identities_from(read_settings(self._environ))
+        except BadConfiguration as error:
+            logging.getLogger("driftguard").error("nobody is let in: %s", error)
+            return None
+
+
+service = FunctionService(process_environment())

@@ -1,0 +1,145 @@
+"""Calls that take longer: what is kept of them, for whom, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftguard.errors import Conflict, NotFound
+from driftguard.guard import calls
+from driftguard.guard.rows import CALL
+from tests.scenarios.steps import cleared, story
+from tests.world import JOB, World
+
+VIEW: dict[str, Any] = {"check": "c-2", "clearance": None, "verdict": "proceed"}
+
+
+@pytest.fixture
+def telling(tmp_path: Path) -> Iterator[World]:
+    with story(tmp_path) as opened:
+        opened.first_record()
+        yield opened
+
+
+def begun(telling: World, by: str = "alice") -> calls.Begun:
+    return calls.begin(telling.guard, JOB, "check", by)
+
+
+def look(telling: World, call: calls.Begun, by: str = "alice", **more: Any) -> calls.Call:
+    return calls.look(telling.guard, JOB, "check", call.id, by, **more)
+
+
+def test_a_call_runs_and_ends(telling: World) -> None:
+    call = begun(telling)
+    assert look(telling, call).state == calls.RUNNING
+    calls.finish(telling.guard, call, calls.Outcome(answer=VIEW, summary={"exit_code": 0}))
+    assert look(telling, call).answer == VIEW
+    assert (look(telling, call).state, look(telling, call).summary) == (calls.DONE, {"exit_code": 0})
+    failed = begun(telling)
+    calls.finish(telling.guard, failed, calls.Outcome(problem={"type": "x"}))
+    assert (look(telling, failed).state, look(telling, failed).problem) == (calls.FAILED, {"type": "x"})
+
+
+def test_a_call_is_found_by_its_own_verb_and_partition_only(telling: World) -> None:
+    call = begun(telling)
+    with pytest.raises(NotFound):
+        calls.look(telling.guard, JOB, "record", call.id, "alice")
+    with pytest.raises(NotFound):
+        calls.look(telling.guard, "other", "check", call.id, "alice")
+    with pytest.raises(NotFound):
+        look(telling, call, "bob", own_only=True)
+    assert look(telling, call, "bob").state == calls.RUNNING
+
+
+def test_silence_of_a_minute_means_lost(telling: World) -> None:
+    call = begun(telling)
+    telling.advance(seconds=59)
+    calls.say_alive(telling.guard, call)
+    telling.advance(seconds=59)
+    assert look(telling, call).state == calls.RUNNING
+    telling.advance(seconds=2)
+    assert look(telling, call).state == calls.LOST
+
+
+def test_a_clearance_is_told_to_the_one_who_asked_while_it_is_the_last_one(telling: World) -> None:
+    clearance = cleared(telling.check("run-1"))
+    call = begun(telling)
+    calls.finish(telling.guard, call, calls.Outcome(answer={**VIEW, "check": clearance, "clearance": clearance}))
+    assert look(telling, call).answer == {**VIEW, "check": clearance, "clearance": clearance}
+    assert look(telling, call, "bob").answer == {**VIEW, "check": None, "clearance": None}
+    assert clearance not in str(telling.guard.store.list(JOB, CALL))
+    telling.advance(hours=5)
+    assert cleared(telling.check("run-2")) != clearance
+    assert look(telling, call).answer == {**VIEW, "check": None, "clearance": None}
+
+
+def test_a_large_answer_lies_in_a_blob_and_goes_with_its_row(telling: World) -> None:
+    call = begun(telling)
+    large = {**VIEW, "findings": ["x" * 1000] * 2000}
+    calls.finish(telling.guard, call, calls.Outcome(answer=large))
+    assert len(str(telling.guard.store.list(JOB, CALL))) < 2000
+    assert look(telling, call).answer == large
+    assert len(telling.guard.store.blobs(f"{JOB}/call/")) == 1
+    telling.advance(hours=25)
+    begun(telling)
+    assert telling.guard.store.blobs(f"{JOB}/call/") == []
+    with pytest.raises(NotFound):
+        look(telling, call)
+
+
+def test_an_answer_that_the_store_lost_is_asked_for_again(telling: World) -> None:
+    call = begun(telling)
+    calls.finish(telling.guard, call, calls.Outcome(answer={**VIEW, "findings": ["x" * 1000] * 2000}))
+    telling.guard.store.forget(telling.guard.store.blobs(f"{JOB}/call/"))
+    assert look(telling, call).state == calls.LOST
+
+
+def test_only_so_many_old_ones_are_removed_at_once_and_no_young_one(telling: World) -> None:
+    for _ in range(50):
+        begun(telling)
+    telling.advance(hours=25)
+    young = begun(telling)
+    assert len(telling.guard.store.list(JOB, CALL)) == 11
+    begun(telling)
+    assert len(telling.guard.store.list(JOB, CALL)) == 2
+    assert look(telling, young).state == calls.RUNNING
+
+
+def test_what_was_sealed_under_other_rules_is_told_to_nobody_and_removed(telling: World) -> None:
+    call = begun(telling)
+    calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
+    policy = replace(telling.guard.policy(), digest="another")
+    telling.guard = replace(telling.guard, policy=lambda: policy)
+    assert look(telling, call).state == calls.LOST
+    assert telling.guard.store.list(JOB, CALL) == []
+
+
+def test_an_answer_made_under_rules_that_are_no_longer_those_of_today_is_not_written_down(telling: World) -> None:
+    call = begun(telling)
+    policy = replace(telling.guard.policy(), digest="another")
+    telling.guard = replace(telling.guard, policy=lambda: policy)
+    calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
+    assert telling.guard.store.list(JOB, CALL) == []
+
+
+def test_sealing_a_job_again_removes_what_was_answered_before_and_leaves_what_still_works(telling: World) -> None:
+    for number in range(45):
+        call = begun(telling, f"caller-{number}")
+        calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
+    working = begun(telling)
+    policy = replace(telling.guard.policy(), digest="another")
+    telling.guard = replace(telling.guard, policy=lambda: policy)
+    cleared(telling.check())
+    assert [row.id for row in telling.guard.store.list(JOB, CALL)] == [working.id]
+
+
+def test_a_call_that_was_removed_is_not_written_again(telling: World) -> None:
+    call = begun(telling)
+    telling.advance(hours=25)
+    begun(telling)
+    with pytest.raises(Conflict):
+        calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
