@@ -19,7 +19,7 @@ from driftguard.sandbox import SUBSCRIPTION, Sandbox
 from tests.documents import DOCUMENTS, RUNBOOK, fenced
 from tests.source_tree import ROOT, repository_files
 
-APP = ("driftguard", "policies", "function_app.py", "host.json", "requirements.txt")
+APP = ("driftguard", "policies", "function_app.py", "host.json", "requirements.txt", "README.md", "LICENSE")
 
 
 def test_the_pipelines_in_the_documents_are_yaml() -> None:

@@ -38,6 +38,7 @@ from driftguard.policy_file.tree import BadPolicyFile
 
 FOLDER = policies_folder()
 TODAY = date(2026, 5, 1)
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 FIRST_DIGEST = "1517b5fc8c0cff8f6d7355af804614f3c356ddb14a9151cc766d33228236c17c"
 GROUP = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-shop-1"
 VNET = parse_ref(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub")
@@ -145,8 +146,8 @@ jobs:
     callers = {job: policy.for_job(job) for job in ("a", "b", "no entry")}
     assert [(one.readers, one.reviewers, one.pipelines) for one in callers.values()] == [
         (("r2", "r3"), ("v1",), ("p1",)),
-        (("r1",), (), ()),
-        (("r1",), ("v1",), ()),
+        (("r1",), (), None),
+        (("r1",), ("v1",), None),
     ]
     assert "unknown key 'pipelines'" in refusal(tmp_path, "version: 1\ndefaults: {pipelines: [p1]}\n")
 
@@ -163,8 +164,22 @@ def test_a_file_without_the_keys_of_later_versions_keeps_its_digest(folder: Path
     path = tmp_path / "mine.yaml"
     path.write_text("version: 1\njobs: [{match: a, reviewers: [b]}]\n", encoding="utf-8")
     assert load_policy(path, folder=folder).digest == FIRST_DIGEST
-    path.write_text("version: 1\njobs: [{match: a, reviewers: [b], pipelines: []}]\n", encoding="utf-8")
-    assert load_policy(path, folder=folder).digest == FIRST_DIGEST
+    digests = {FIRST_DIGEST}
+    for used in ("pipelines: []", "pipelines: [c]", "scopes: []", f"scopes: [/subscriptions/{SUBSCRIPTION}]"):
+        # A key that is there counts, also where it is empty: an empty list binds nobody, and lets nothing in.
+        path.write_text(f"version: 1\njobs: [{{match: a, reviewers: [b], {used}}}]\n", encoding="utf-8")
+        digests.add(load_policy(path, folder=folder).digest)
+    assert len(digests) == 5
+
+
+def test_the_scopes_of_a_job_are_ids_of_resources(tmp_path: Path) -> None:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-shop"
+    policy = load(tmp_path, f"version: 1\njobs:\n  - match: a\n    scopes: [{group}/]\n")
+    assert policy.for_job("a").scopes == (group.lower(),)
+    assert policy.for_job("b").scopes is None
+    for wrong in ("rg-shop", "/subscriptions/x", f"{group}/../rg-other", "https://example.com/subscriptions"):
+        assert "is expected here" in refusal(tmp_path, f"version: 1\njobs:\n  - match: a\n    scopes: [{wrong}]\n")
+    assert "unknown key 'scopes'" in refusal(tmp_path, "version: 1\ndefaults: {scopes: []}\n")
 
 
 def test_identities_and_api_versions(tmp_path: Path) -> None:

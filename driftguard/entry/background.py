@@ -2,7 +2,7 @@
 
 Rules:
 - It asks the verbs of guard/ like anybody else; nothing it does lets a run go on.
-- A fault is told in one line, and the loop goes on.
+- A fault is told in one line, and the loop goes on; also where the line cannot be written (a full disk, a log that is gone).
 - It stops when it is told to wait no longer. What it is in the middle of then is left as by a process that ended.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,9 +68,13 @@ class Background:
         try:
             chore.do(self._guard())
         except DriftGuardError as error:
-            self._tell(f"{chore.name}: {one_line(error, 500)}")
+            self._say(f"{chore.name}: {one_line(error, 500)}")
         except Exception as error:  # noqa: BLE001  # reason: a fault of one round must not end the service's loop
-            self._tell(f"{chore.name}: an unforeseen {type(error).__name__}; the next round tries again")
+            self._say(f"{chore.name}: an unforeseen {type(error).__name__}; the next round tries again")
+
+    def _say(self, line: str) -> None:
+        with suppress(Exception):  # reason: nobody can be told that nobody can be told; scans and notes go on
+            self._tell(line)
 
     def _deliver(self, guard: Guard) -> None:
         from driftguard.guard.deliver import deliver_due, waiting
@@ -77,7 +82,7 @@ class Background:
 
         failed = [note for note in waiting(deliver_due(guard)) if note.problem]
         if failed:
-            self._tell(f"notes: {len(failed)} could not be sent, such as {one_line(failed[0].problem)}")
+            self._say(f"notes: {len(failed)} could not be sent, such as {one_line(failed[0].problem)}")
 
     def _scan(self, guard: Guard) -> None:
         from driftguard.guard.scan import gate_every_job
@@ -88,7 +93,7 @@ class Background:
         parts = [f"{told['jobs']} jobs"]
         parts += [f"halted: {one_line(', '.join(halted))}"] if halted else []
         parts += [f"could not tell: {one_line(', '.join(unclear))}"] if unclear else []
-        self._tell(f"scan: {'; '.join(parts)}")
+        self._say(f"scan: {'; '.join(parts)}")
 
 
 def start(

@@ -227,9 +227,25 @@ def _place(error: BaseException) -> str:
 
 def main() -> None:
     """The console script."""
+    _open_closed_streams()
     code = run(sys.argv[1:], process_environment())
     _leave_nothing_to_write()
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started with closed streams (`>&-`) ones that take everything: the exit code is as otherwise.
+
+    The descriptors too, before a file is opened: the store's would become the one that errors are printed to.
+    """
+    opened = os.open(os.devnull, os.O_RDWR)
+    while opened <= 2:
+        os.set_inheritable(opened, True)
+        opened = os.open(os.devnull, os.O_RDWR)
+    os.close(opened)
+    # Python says None for a stream that was closed when it started.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # reason: as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # reason: as long as the process
 
 
 def _leave_nothing_to_write() -> None:

@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from driftguard.entry import limits
 from driftguard.entry.verbs import JobChange, Verbs, View
-from driftguard.errors import NotFound, WrongUse
+from driftguard.errors import NotFound
 
 if TYPE_CHECKING:
     from driftguard.guard.answer import Ask
@@ -29,12 +30,14 @@ class InProcess(Verbs):
         from driftguard.guard.check import check
         from driftguard.render.json_views import check_view
 
+        limits.require_ask(ask)
         return check_view(check(self._guard, ask))
 
     def record(self, recording: Recording) -> View:
         from driftguard.guard.record import record
         from driftguard.render.json_views import record_view
 
+        limits.require_recording(recording)
         return record_view(record(self._guard, recording))
 
     def jobs(self) -> View:
@@ -52,6 +55,7 @@ class InProcess(Verbs):
     def release(self, change: JobChange) -> View:
         from driftguard.guard.jobs import release
 
+        limits.require_change(change)
         release(
             self._guard,
             change.job,
@@ -65,6 +69,7 @@ class InProcess(Verbs):
     def retire(self, change: JobChange) -> View:
         from driftguard.guard.jobs import retire
 
+        limits.require_change(change)
         retire(
             self._guard,
             change.job,
@@ -78,6 +83,7 @@ class InProcess(Verbs):
     def move(self, change: JobChange, to: str) -> View:
         from driftguard.guard.jobs import move
 
+        limits.require_change(change)
         move(
             self._guard,
             change.job,
@@ -99,6 +105,7 @@ class InProcess(Verbs):
     def accept(self, change: JobChange, proposal: str) -> View:
         from driftguard.guard.jobs import accept
 
+        limits.require_change(change)
         accept(self._guard, change.job, proposal, by=change.by, reason=change.reason, if_match=change.if_match)
         return self.job(change.job)
 
@@ -130,18 +137,21 @@ class InProcess(Verbs):
         from driftguard.guard.review import decide
         from driftguard.render.json_views import halt_view
 
+        limits.require_deciding(deciding)
         return halt_view(decide(self._guard, deciding))
 
     def confirm(self, confirming: Confirming) -> View:
         from driftguard.guard.review import confirm
         from driftguard.render.json_views import halt_view
 
+        limits.require_confirming(confirming)
         return halt_view(confirm(self._guard, confirming))
 
     def explain(self, job: str, resource: str, path: str | None) -> View:
         from driftguard.guard.explain import explain
         from driftguard.render.tools import explain_view
 
+        limits.require_explaining(resource, path)
         return explain_view(explain(self._guard, job, resource, path))
 
     def deliveries(self, job: str | None, *, all_states: bool) -> View:
@@ -155,6 +165,7 @@ class InProcess(Verbs):
         from driftguard.guard.scan import gate_every_job
         from driftguard.render.json_views import scan_view
 
+        limits.require_scanning(jobs)
         for job in jobs or ():
             require_known_job(self._guard, job)
         return scan_view(gate_every_job(self._guard, only=jobs))
@@ -173,4 +184,7 @@ def require_known_job(guard: Guard, job: str | None) -> None:
 
 def _require_version(latest: int, version: int | None) -> None:
     if version is not None and not 1 <= version <= latest:
-        raise WrongUse(f"the halt's latest version of evidence is {latest}", "leave --version out for the latest")
+        raise NotFound(
+            f"the halt has no version {version} of its evidence, the latest is {latest}",
+            "leave the version out for the latest",
+        )

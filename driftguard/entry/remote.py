@@ -3,7 +3,8 @@
 Rules:
 - A status alone never lets a run go on: a check or a record is believed only if its view holds together (client/shapes.py).
 - Whatever is no whole answer of the service is Unavailable; a problem is the error of the same name (client/problems.py).
-- What is wrong with a call by itself (a job's name, a missing reason) is said here, as in process, before anything is sent.
+- What is wrong with a call by itself (a job's name, a missing reason, too long a ticket) is said here, as in process, before
+  anything is sent.
 - A change names the state that it was decided on; without one from the caller it is the state of a moment ago.
 """
 
@@ -15,10 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from driftguard.entry import limits
 from driftguard.entry.client import shapes
-from driftguard.entry.client.calls import Calls, at_seen_state, unusable
+from driftguard.entry.client.calls import Calls, at_seen_state, at_version, unusable
 from driftguard.entry.client.exchange import Request, Sends
-from driftguard.entry.client.paths import halt_path, is_halt, is_proposal, job_path
+from driftguard.entry.client.paths import halt_path, is_proposal, job_path
 from driftguard.entry.verbs import JobChange, Verbs, View
 from driftguard.errors import BadConfiguration, NotFound, WrongUse
 from driftguard.flow.review import Person, require_reason
@@ -60,10 +62,12 @@ class Remote(Verbs):
         self._checkout = checkout
 
     def review_address(self, halt_id: str) -> str | None:
-        """Where a person can look at the halt in a browser; None for what is no id of a halt."""
-        return f"{self._server}/ui/halts/{halt_id}" if is_halt(halt_id) else None
+        """Where a person can look at the halt in a browser; None where the service offered no page of it."""
+        page = self._calls.offered.get(halt_id)
+        return f"{self._server}{page}" if page else None
 
     def check(self, ask: Ask) -> View:
+        limits.require_ask(ask)
         view = self._check(ask)
         commit = _commit_to_look_for(view)
         contained = self._checkout.contains(commit) if commit else None
@@ -72,6 +76,7 @@ class Remote(Verbs):
         return self._check(ask, {commit: contained})
 
     def record(self, recording: Recording) -> View:
+        limits.require_recording(recording)
         naming = recording.naming
         body = _told(
             run=recording.run,
@@ -94,17 +99,22 @@ class Remote(Verbs):
         return self._calls.get(job_path(job), partial(shapes.require_job, job=job))
 
     def release(self, change: JobChange) -> View:
+        limits.require_change(change)
         if change.clearance is None:
             return self._change(change, "release", {}, change.job)
         # The clearance names the lease exactly, and a pipeline, which may not read the job, has it.
         body = _told(clearance=change.clearance, reason=change.reason or None)
-        believe = partial(shapes.require_job, job=change.job)
-        return self._calls.change(f"{job_path(change.job)}/release", body, 200, believe)
+        path, believe = f"{job_path(change.job)}/release", partial(shapes.require_job, job=change.job)
+        if change.if_match is None:  # a pipeline may not read the job: nothing is asked for to name its state
+            return self._calls.change(path, body, 200, believe)
+        return at_version(change.if_match, lambda version: self._calls.change(path, body, 200, believe, version))
 
     def retire(self, change: JobChange) -> View:
+        limits.require_change(change)
         return self._change(change, "retire", {"resources": list(change.resources)}, change.job)
 
     def move(self, change: JobChange, to: str) -> View:
+        limits.require_change(change)
         require_reason(change.reason)
         if change.job == to or not change.resources:
             raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
@@ -116,6 +126,7 @@ class Remote(Verbs):
         return self._calls.all_of(path, "proposals", {})
 
     def accept(self, change: JobChange, proposal: str) -> View:
+        limits.require_change(change)
         require_reason(change.reason)
         if not is_proposal(proposal):
             self.job(change.job)
@@ -145,6 +156,7 @@ class Remote(Verbs):
         return data
 
     def decide(self, deciding: Deciding) -> View:
+        limits.require_deciding(deciding)
         body = _told(
             decision=str(deciding.decision),
             reason=require_reason(deciding.reason),
@@ -156,6 +168,7 @@ class Remote(Verbs):
         return self._on_halt(deciding.halt, "decisions", body, deciding.if_match)
 
     def confirm(self, confirming: Confirming) -> View:
+        limits.require_confirming(confirming)
         if not confirming.in_code.strip():
             raise WrongUse(
                 "a confirmation names where the change is in the code", "add --in-code COMMIT or pull request"
@@ -164,6 +177,7 @@ class Remote(Verbs):
         return self._on_halt(confirming.halt, "confirmations", body, confirming.if_match)
 
     def explain(self, job: str, resource: str, path: str | None) -> View:
+        limits.require_explaining(resource, path)
         query = urlencode(_told(resource=resource, path=path))
         return self._calls.get(f"{job_path(job)}/explain?{query}", partial(shapes.require_explained, job=job))
 
@@ -171,6 +185,7 @@ class Remote(Verbs):
         return self._calls.all_of("/api/deliveries", "deliveries", _filters(job, all_states))
 
     def scan(self, jobs: Sequence[str] | None) -> View:
+        limits.require_scanning(jobs)
         for job in jobs or ():
             job_path(job)
         body = {} if jobs is None else {"jobs": list(jobs)}

@@ -5,7 +5,8 @@ Rules:
   With one, that token does not exist.
 - On loopback it answers to this machine's own names only, so that no page of another site can reach it through a name that
   points here.
-- The address is told once it can be called. It ends within seconds, and with exit code 0, on Ctrl-C or SIGTERM.
+- What it needs is looked at before it says that it serves (started.py). The address is told once it can be called.
+- It ends within seconds, and with exit code 0, on Ctrl-C or SIGTERM.
 - Requests are not logged, and what it sends says neither server nor version.
 """
 
@@ -21,12 +22,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from driftguard.entry.client.address import is_loopback
+from driftguard.entry.started import Started, address_to_call, require_policy, scope_to_ask_for, tell_what_is_wrong
 from driftguard.errors import BadConfiguration
 
 if TYPE_CHECKING:
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _GRACE_SECONDS = 3  # for answers that are on their way when the service ends
-_MOST_AT_ONCE = 1000
 _BACKLOG = 512
 
 
@@ -55,15 +57,6 @@ class Place:
     key: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What is told at the start. `token` and `invitation` (a browser's address, good for one use) only without a provider."""
-
-    server: str
-    token: str | None
-    invitation: str | None
-
-
 def serve(settings: Settings, place: Place, ready: Callable[[Started], None], log: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM; `ready` is called when it can be called. Raises BadConfiguration."""
     from driftguard.entry import background
@@ -72,18 +65,22 @@ def serve(settings: Settings, place: Place, ready: Callable[[Started], None], lo
     from driftguard.wiring import SharedGuard
 
     require_lasting_store(settings)
+    require_policy(settings)
     token, identities, sessions = _who_may(settings, place.host)
     with _listening(place) as listening:
         guard = SharedGuard(settings)
         service = Service(guard, identities, sessions, hosts=(*OWN_NAMES, place.host) if token else ())
         server = _server(service, place)
-        address = _address(place, listening.getsockname()[1])
+        port = listening.getsockname()[1]
+        address = address_to_call(place.host, port, https=place.certificate is not None)
         if token is None and place.certificate is None and not is_loopback(place.host):
             log("tokens come over http: let something before the service speak https, or give --tls-cert and --tls-key")
+        tell_what_is_wrong(guard, log)
         stop = background.start(guard, scan_every=place.scan_every, now=time.monotonic, tell=log)
         try:
             invitation = f"{address}/ui/sign-in?token={sessions.invite()}" if sessions else None
-            ready(Started(address, token, invitation))
+            scope = scope_to_ask_for(settings) if token is None else None
+            ready(Started(f"{place.host}, port {port}", address, token, invitation, scope))
             _run(server, listening)
         finally:
             stop()
@@ -115,6 +112,7 @@ def _server(service: Service, place: Place) -> uvicorn.Server:
     import uvicorn
 
     from driftguard.entry.api import create_app
+    from driftguard.entry.connections import BoundedH11
 
     if (place.certificate is None) is not (place.key is None):
         raise BadConfiguration("TLS needs a certificate and its key", "give --tls-cert and --tls-key, or neither")
@@ -126,11 +124,10 @@ def _server(service: Service, place: Place) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         lifespan="off",
-        http="h11",
+        http=BoundedH11,
         ws="none",
         loop="asyncio",
         backlog=_BACKLOG,
-        limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=place.certificate,
         ssl_keyfile=place.key,
@@ -178,12 +175,6 @@ def _cannot_listen(place: Place, error: OSError) -> BadConfiguration:
     )
 
 
-def _address(place: Place, port: int) -> str:
-    host = "127.0.0.1" if place.host.lower() == "localhost" else place.host
-    scheme = "https" if place.certificate else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until a signal. uvicorn raises the signal again once it has ended: here that ends nothing more."""
     if threading.current_thread() is not threading.main_thread():
@@ -214,6 +205,7 @@ def _end_the_process() -> None:
     What they leave is what a process leaves that was killed: the store is written in whole commits only.
     """
     if threading.current_thread() is threading.main_thread():
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it any more: that it ended is what is told
+                stream.flush()
         os._exit(0)

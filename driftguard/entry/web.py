@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftguard.entry.http import etags, problems
 from driftguard.entry.http.asked import sign_in
+from driftguard.entry.http.layers import LOOKS_ONLY
 from driftguard.entry.in_process import InProcess
 from driftguard.errors import BadConfiguration, DriftGuardError, NotFound, NotSignedIn
 from driftguard.flow.access import Caller, Role, is_bound, require_bound, require_role
@@ -62,7 +63,11 @@ class _Pages:
         return _led_to("/ui/")
 
     def sign_in(self, request: Request) -> Response:
-        """Begins a session by the one-time token of the address."""
+        """Begins a session by the one-time token of the address; HEAD, which looks only, uses up nothing."""
+        if request.method == "HEAD" or request.scope.get(LOOKS_ONLY):
+            from starlette.responses import Response
+
+            return Response(status_code=405, headers={**_headers("no-store"), "Allow": "GET"})
         sessions = self._service.sessions
         session = sessions.redeem(request.query_params.get("token", "")) if sessions else None
         if session is None:
@@ -103,13 +108,13 @@ class _Pages:
         guard, name = self._service.guard(), request.path_params["halt"]
         if not _HALT_ID.match(name):
             raise NotFound("there is no such halt", "go back to the open halts at /ui/")
-        version = _version_for(guard, name, caller)
-        if version is not None and etags.is_unchanged(request, etags.tag(version, "page")):
-            return _answer("", etags.tag(version, "page"), 304)
+        at = guard.clock.now()
+        if current := etags.still_good(request, _version_for(guard, name, caller), "page", at):
+            return _answer("", current, 304)
         view: dict[str, Any] = InProcess(guard).halt(name, None)
         require_bound(caller, Role.READER, guard.policy().for_job(view["job"]))
         text = evidence_html(view["document"], view, back="../")
-        return _page(request, text, etags.tag(view["version"], "page"))
+        return _page(request, text, etags.halt_tag(view, view["version"], "page", text.encode("utf-8"), at))
 
     def nothing(self, request: Request, caller: Caller) -> Response:
         """Raises NotFound: there is no such page."""

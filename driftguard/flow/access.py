@@ -5,7 +5,8 @@ Rules:
   never by a name, which its owner can change.
 - Pipelines are applications and reviewers are people: a role on the other kind of token counts for nothing.
 - A reviewer of a job may also read it. A pipeline may do neither: it checks and records the jobs that it is bound to.
-- Where the policy binds nobody to a job, nobody may: an entry that is missing never opens anything.
+- Where the policy binds nobody to a job, nobody may: an entry that is missing never opens anything. An empty list of
+  pipelines binds nobody either; only where there is none do the job's principals count.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _bound(caller: Caller, role: Role, rules: JobPolicy) -> frozenset[str]:
         reviews = rules.reviewers if caller.has(Role.REVIEWER) else ()
         return _lower((*rules.readers, *reviews))
     principals = [text for one in rules.principals for text in (one.app_id, one.object_id)]
-    return _lower(rules.pipelines or principals)
+    return _lower(principals if rules.pipelines is None else rules.pipelines)
 
 
 def _lower(ids: tuple[str, ...] | list[str]) -> frozenset[str]:

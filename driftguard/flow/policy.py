@@ -86,7 +86,8 @@ class JobPolicy:
     `match` is the glob of the entry that applied, empty where none did; `where` is that entry's `file:line`, or the file.
     `on_drift` has every class of actor; its `our_pipeline` counts only for a write that is not proven to be the job's.
     `pipelines`, `readers` and `reviewers` are ids of applications, people and groups that may call a service for the job;
-    without `pipelines` the `principals` may.
+    without `pipelines` (None) the `principals` may, and an empty list binds nobody. `scopes` are keys of subscriptions,
+    resource groups and resources: nothing outside becomes part of the job; without them (None) there is no limit.
     `identities` says which accounts are one person: {person: account ids}.
     """
 
@@ -95,7 +96,8 @@ class JobPolicy:
     where: str = ""
     mode: Mode = Mode.ENFORCE
     principals: tuple[Principal, ...] = ()
-    pipelines: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
     readers: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

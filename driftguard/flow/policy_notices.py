@@ -214,8 +214,8 @@ _CALLERS = {
 def _callers_without_id(entry: JobPolicy, inherited: JobPolicy) -> Iterator[Notice]:
     """Who is named by anything but an id: names can change their owner, so a service lets nobody in by one."""
     for key, wanted in _CALLERS.items():
-        named: tuple[str, ...] = getattr(entry, key)
-        if named == getattr(inherited, key):
+        named: tuple[str, ...] | None = getattr(entry, key)
+        if named is None or named == getattr(inherited, key):
             continue  # told where it stands
         for text in dict.fromkeys(named):
             if not _GUID.fullmatch(text):

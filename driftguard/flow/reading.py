@@ -92,12 +92,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """What a scope (resource group or subscription) lists. `complete` is False where a page failed; `detail` says why."""
+    """What a scope (resource group or subscription) lists. `complete` is False where a page failed; `detail` and `cause` say
+    why. `cause` is None where rows could not be read.
+    """
 
     scope: ResourceRef
     refs: tuple[ResourceRef, ...]
     complete: bool
     detail: str = ""
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ def parse_ref(text: str, *, kind: str = "arm", cloud: str = "public", tenant: st
     return KINDS[kind](text, cloud, tenant)
 
 
+def is_within(key: str, scope: str) -> bool:
+    """Whether a resource, by its key, is that of the scope's key or lies below it."""
+    return key == scope or key.startswith(scope + "/")
+
+
 def _parse_arm(text: str, cloud: str, tenant: str) -> ResourceRef:
     path = _without_host(text, cloud)
     if path.endswith("/"):

@@ -1,9 +1,10 @@
 """Who may decide on a halt, and what a decision must say.
 
 Rules:
-- A reviewer is neither the author of the change nor the one who started the run, compared by object id, user name, app id
-  and the policy's identities (all accounts of one person count as that person).
-- Author unknown: refused, needs a second reviewer (default), or allowed, as the policy says.
+- A reviewer is neither the author of the change nor the one who started the run, compared by object id, every name that
+  the identity provider tells, app id and the policy's identities (all accounts of one person count as that person).
+- Author unknown: refused, needs a second reviewer (default), or allowed, as the policy says. More starters than are
+  remembered: refused, or needs a second reviewer.
 - A second reviewer is another person than the first, and takes the same decision.
 - A reason is required. Keep names where the change is, or will be, in the code when it is confirmed.
 - Waive is for what cannot be read or does not settle, and names the resources. Overwrite, or keep, of a halt that also holds
@@ -29,16 +30,20 @@ _LONGEST_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody, by whichever ids are known. `asserted`: nobody proved the name (in process, without a service)."""
+    """Somebody, by whichever ids are known. `asserted`: nobody proved the name (in process, without a service).
+
+    `aliases` are further names that the identity provider tells of the person, such as a mail address beside the user name.
+    """
 
     name: str = ""
     object_id: str = ""
     app_id: str = ""
     asserted: bool = False
+    aliases: tuple[str, ...] = ()
 
     def accounts(self, identities: Identities) -> frozenset[str]:
         """All names that this person is known by, lower case."""
-        own = _folded(self.name, self.object_id, self.app_id)
+        own = _folded(self.name, self.object_id, self.app_id, *self.aliases)
         people = [_folded(person, *accounts) for person, accounts in identities.items()]
         # An account may stand under several people: whoever shares one is the same person, in whatever order they stand.
         while linked := [known for known in people if known & own and not known <= own]:
@@ -46,13 +51,15 @@ class Person:
         return own
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"name": self.name, "object_id": self.object_id, "app_id": self.app_id, "asserted": self.asserted}
+        """As JSON; `aliases` stand there only where there are any."""
+        told = {"name": self.name, "object_id": self.object_id, "app_id": self.app_id, "asserted": self.asserted}
+        return {**told, "aliases": list(self.aliases)} if self.aliases else told
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> Person:
         """The inverse of `to_dict`."""
-        return Person(stored["name"], stored["object_id"], stored["app_id"], stored["asserted"])
+        aliases = tuple(stored.get("aliases") or ())
+        return Person(stored["name"], stored["object_id"], stored["app_id"], stored["asserted"], aliases)
 
 
 def _folded(*names: str) -> frozenset[str]:
@@ -76,13 +83,13 @@ def authors_of(findings: Iterable[Finding]) -> tuple[list[Person], bool]:
         if finding.kind in UNREAD:
             continue
         writers = finding.attribution.writers if finding.attribution else ()
-        named = [_author(event) for event in writers]
+        named = [author_of(event) for event in writers]
         unknown = unknown or not writers or any(_is_nameless(event) for event in writers)
         authors.extend(person for person in dict.fromkeys(named) if person.accounts({}) and person not in authors)
     return authors, unknown
 
 
-def _author(event: Event) -> Person:
+def author_of(event: Event) -> Person:
     """The writer of an event; the client application is a name of it only where no person signed in through it."""
     return Person(event.caller, event.object_id, "" if event.is_person is True else event.app_id)
 
@@ -119,6 +126,19 @@ def needs_second(author_unknown: bool, rule: str) -> bool:
             "wait for the attribution to arrive, then check again; or set `unknown_author: second_reviewer`",
         )
     return True
+
+
+def needs_second_starter(starters_left_out: bool, rule: str) -> bool:
+    """As `needs_second`, where more people started runs that met the halt than are remembered: one may be the reviewer.
+
+    What the policy allows for an author who is not known says nothing of these, so `allow` needs a second reviewer as well.
+    """
+    if starters_left_out and rule == "refuse":
+        raise NotAllowed(
+            "more people started the halted runs than are remembered, and the policy refuses a decision by one of them",
+            "stop this halt; the next check opens it anew",
+        )
+    return starters_left_out
 
 
 def require_reason(reason: str) -> str:

@@ -13,7 +13,10 @@ from driftguard.guard.rows import HaltRow
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks. `run` is the pipeline run; `resources` are ids where only these are judged (which implies a gate)."""
+    """Who asks. `run` is the pipeline run; `resources` are ids where only these are judged (which implies a gate).
+
+    `caller` is the id of who asks through a service; empty in process.
+    """
 
     job: str
     run: str
@@ -22,6 +25,7 @@ class Ask:
     started_by: Person | None = None
     gate: bool = False
     resources: tuple[str, ...] = ()
+    caller: str = ""
 
     @property
     def takes_lease(self) -> bool:

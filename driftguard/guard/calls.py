@@ -6,15 +6,16 @@ Rules:
   question must be asked again.
 - What a check answers is not kept with its clearance: that stands in the job's row, and is told only to the one who asked, while
   it is the job's last one.
-- Rows, and answers too large for a row, are removed a day later, when the next call begins; an answer that was sealed under other
-  rules for secrets than today's is told to nobody, and removed when the job is sealed again or somebody asks for it.
+- Rows, and answers too large for a row, are removed a day later, when the next call begins. An answer that was sealed under other
+  rules for secrets than today's is told to nobody, and removed when the job is sealed again or somebody asks for it: the row
+  stays, and the call is lost. Of a record that was written it still says so (`summary`): it is not to be asked again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from driftguard.errors import Conflict, NotFound
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.ports import Delete, Put, Row, Write
+from driftguard.guard import index
 from driftguard.guard.blobs import Damaged, get_json, put_json
 from driftguard.guard.context import Guard
 from driftguard.guard.rows import CALL, JOB, JOB_ROW, SCHEMA, JobRow
@@ -32,6 +34,9 @@ LOST_AFTER = timedelta(seconds=60)
 _KEPT = timedelta(days=1)
 _MOST_REMOVED = 40
 _MOST_IN_ROW = 256 * 1024
+_PAGE = 100  # rows of calls at a time: they may be large
+# What is kept of the end of a call without its answer: numbers and ids, no text that may hold a secret.
+_KEPT_OF = {"record": ("generation", "proposal", "exit_code")}
 
 RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
 
@@ -67,15 +72,18 @@ class Call:
     summary: Mapping[str, Any] | None = None
 
 
-def begin(guard: Guard, partition: str, verb: str, by: str) -> Begun:
-    """Write down that a call works; removes what is older than a day. Raises StoreUnavailable, BadConfiguration."""
+def begin(guard: Guard, partition: str, verb: str, by: str, started_at: str = "") -> Begun:
+    """Write down that a call works, since `started_at` (now without it); removes what is older than a day.
+
+    Raises StoreUnavailable, BadConfiguration.
+    """
     _remove_old(guard, partition)
     now = to_text(guard.clock.now())
     body = {
         "verb": verb,
         "by": by,
         "state": RUNNING,
-        "started_at": now,
+        "started_at": started_at or now,
         "alive_at": now,
         "sealed": sealed_under(guard.policy()),
     }
@@ -92,13 +100,18 @@ def say_alive(guard: Guard, begun: Begun) -> None:
 
 def finish(guard: Guard, begun: Begun, outcome: Outcome) -> None:
     """Write down how the call ended. Raises StoreUnavailable, Conflict where it was removed."""
+    names = _KEPT_OF.get(begun.body["verb"], ()) if outcome.answer is not None else ()
+    kept = {name: outcome.summary[name] for name in names if name in outcome.summary}
+    begun.body = {**begun.body, "kept": kept, "alive_at": to_text(guard.clock.now())}
     if begun.body["sealed"] != sealed_under(guard.policy()):
-        _remove(guard, begun.partition, [Row(CALL, begun.id, begun.version, begun.body)])
-        return  # more may be a secret than when it was answered: it can be asked again
+        # More may be a secret than when it was answered; an earlier try to write it down may have left the answer.
+        guard.store.forget([begun.body["told_in"]] if "told_in" in begun.body else [])
+        begun.body = _without_answer(begun.body)
+        _write(guard, begun, begun.version)
+        return
     answer, cleared = _without_clearance(outcome.answer)
     told = {"answer": answer, "problem": outcome.problem, "summary": dict(outcome.summary)}
     body = {**begun.body, "state": FAILED if outcome.answer is None else DONE, "cleared": cleared}
-    body["alive_at"] = to_text(guard.clock.now())
     if len(json.dumps(told)) > _MOST_IN_ROW:
         body["told_in"] = f"{begun.partition}/call/{begun.id}"
         put_json(guard.store, body["told_in"], told)
@@ -117,14 +130,17 @@ def look(guard: Guard, partition: str, verb: str, call_id: str, by: str, *, own_
     state = body["state"]
     if state == RUNNING and guard.clock.now() - from_text(body["alive_at"]) > LOST_AFTER:
         state = LOST
-    if state in (RUNNING, LOST):
+    if state == RUNNING:
         return Call(call_id, state, body["started_at"])
+    lost = Call(call_id, LOST, body["started_at"], summary=body.get("kept") or None)
+    if state == LOST:
+        return lost
     if body["sealed"] != sealed_under(guard.policy()):
-        _remove(guard, partition, [row])
-        return Call(call_id, LOST, body["started_at"])
+        _lose(guard, partition, [row])
+        return lost
     told = _told(guard, body)
     if told is None:
-        return Call(call_id, LOST, body["started_at"])
+        return lost
     answer = told["answer"]
     if answer is not None and body["cleared"]:
         answer = answer | _clearance_of(guard, partition, body) if body["by"] == by else answer
@@ -132,11 +148,16 @@ def look(guard: Guard, partition: str, verb: str, call_id: str, by: str, *, own_
 
 
 def forget_other_rules(guard: Guard, partition: str, sealed: str) -> None:
-    """Remove the calls that were answered under other rules for secrets; one that still works sees to itself."""
-    rows = guard.store.list(partition, CALL, limit=1000)
-    old = [row for row in rows if row.body["sealed"] != sealed and row.body["state"] != RUNNING]
+    """Remove the answers of other rules for secrets: those calls are lost. One that still works sees to itself."""
+    rows = index.all_rows(guard.store, partition, CALL, at_once=_PAGE)
+    old = [row for row in rows if row.body["sealed"] != sealed and row.body["state"] in (DONE, FAILED)]
     for start in range(0, len(old), _MOST_REMOVED):
-        _remove(guard, partition, old[start : start + _MOST_REMOVED])
+        _lose(guard, partition, old[start : start + _MOST_REMOVED])
+
+
+def _without_answer(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's body of a call that is lost."""
+    return {name: value for name, value in body.items() if name not in ("told", "told_in", "cleared")} | {"state": LOST}
 
 
 def _told(guard: Guard, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -183,11 +204,20 @@ def _remove_old(guard: Guard, partition: str) -> None:
 
 
 def _remove(guard: Guard, partition: str, rows: list[Row]) -> None:
-    """Remove these calls with their answers; somebody else may be doing the same."""
+    """Remove these calls with their answers."""
+    _forget(guard, partition, rows, [Delete(CALL, row.id, row.version) for row in rows])
+
+
+def _lose(guard: Guard, partition: str, rows: list[Row]) -> None:
+    """Remove the answers of these calls, and leave the calls as lost."""
+    _forget(guard, partition, rows, [Put(CALL, row.id, _without_answer(row.body), row.version) for row in rows])
+
+
+def _forget(guard: Guard, partition: str, rows: list[Row], writes: Sequence[Write]) -> None:
+    """Remove what these calls were answered with, then write; somebody else may be doing the same."""
     if not rows:
         return
     guard.store.forget([row.body["told_in"] for row in rows if "told_in" in row.body])
-    writes: list[Write] = [Delete(CALL, row.id, row.version) for row in rows]
     try:
         guard.store.commit(partition, writes)
     except Conflict:

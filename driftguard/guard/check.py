@@ -3,7 +3,8 @@
 Rules:
 - Every recorded resource is read and judged; only Proceed lets the run go on, and gives it the clearance (a lease).
 - A gate judges and takes no lease; a check of named resources is a gate, and what it did not read stays as the open halt has it.
-- While the job is updating, only the run that holds the lease is answered; every other one is told who, and until when.
+- While the job is updating, only the run that holds the lease is answered; every other one is told who, and until when. A
+  lease is of a run and of who was given it: the same run name of another caller is another run.
 - While the job is settling (a record waits for a resource), nothing is judged.
 - A difference opens one halt; met again it is the same halt; a halt that was decided lets a run pass only over exactly its
   difference, and never while something of it could not be read.
@@ -52,7 +53,7 @@ def check(guard: Guard, ask: Ask) -> Answer:
     try:
         told = reseal(guard, ask.job, policy)
         with also_told(told):
-            pending.catch_up(guard, ask.job, policy, renewing=ask.run if ask.takes_lease else None)
+            pending.catch_up(guard, ask.job, policy, renewing=(ask.run, ask.caller) if ask.takes_lease else None)
             answer = attempts(partial(read_steadily, guard.store, ask.job, judge_and_commit))
         return replace(answer, told=(*told, *answer.told))
     finally:
@@ -74,7 +75,7 @@ def _require_ready(guard: Guard, work: Work, ask: Ask, rules: JobPolicy) -> JobR
     _require_scope(guard, job)
     settling = pending.is_settling(guard, job, rules, work.now)
     halting.age(guard, work, settling=settling)
-    if job.lease and (job.lease.run != ask.run or not ask.takes_lease):
+    if job.lease and not (ask.takes_lease and job.lease.is_of(ask.run, ask.caller)):
         raise Busy(
             f"the job {job.name} is updating: run {job.lease.run} until {for_people(from_text(job.lease.until))}",
             f"ask again when it has recorded, or release it: driftguard jobs release {job.name}",

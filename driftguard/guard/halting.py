@@ -76,6 +76,7 @@ def age(guard: Guard, work: Work, *, settling: bool) -> None:
         expired = transition(halt.state, Event.TIME_PASSED)
         if expired is not halt.state:
             close(work, halt, expired, "the decision was not used within its time")
+            halt.closed_at = halt.expires_at  # whenever that was noticed
             tell_closed(guard, work, halt)
 
 

@@ -2,7 +2,9 @@
 
 Rules:
 - Release ends a lease: the run that holds it may do so with its clearance, anybody else as a reviewer.
-- Retire and move take resources (or all of them) out of a baseline: they need a reviewer, no open halt and no lease.
+- Retire and move take resources (or all of them) out of a baseline: they need a reviewer, no open halt and no lease. Whoever
+  made a change that no check has met yet does neither with it: four eyes hold as for a proposal.
+- Nothing outside the scopes that the policy gives a job becomes part of it by a move or a proposal.
 - Move writes to the new job first: killed in between, a resource is guarded twice, never not at all.
 - A proposal becomes the baseline only if what it read is still live; it resolves the halts that it explains.
 - Whoever proposed, or made the change, does not accept it; where the author is not known, two reviewers do.
@@ -15,19 +17,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from driftguard.errors import AlreadyFinal, Busy, HaltOpen, NotAllowed, NotFound, Stale, WrongUse
-from driftguard.flow.check import Finding
+from driftguard.errors import AlreadyFinal, BadConfiguration, Busy, HaltOpen, NotAllowed, NotFound, Stale, WrongUse
 from driftguard.flow.halt import Event, State
 from driftguard.flow.moment import for_people, from_text, to_text
-from driftguard.flow.policy import JobPolicy, Policy
+from driftguard.flow.policy import JobPolicy, Mode
 from driftguard.flow.record import Baseline, Entry, Provenance
-from driftguard.flow.resource import parse_ref
+from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.review import Person, authors_of, needs_second, require_four_eyes, require_reason, same_person
-from driftguard.guard import halt_file, halting, index, late_writes, pending
+from driftguard.guard import four_eyes, halt_file, halting, index, late_writes, pending
+from driftguard.guard.as_of_now import job_as_of_now
 from driftguard.guard.blobs import get_json, load_baseline, put_json
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
-from driftguard.guard.looking import attributed
+from driftguard.guard.job_scopes import require_inside
 from driftguard.guard.neighbours import scope_of
 from driftguard.guard.observe import Observer
 from driftguard.guard.review import require_person_at_hand
@@ -37,28 +39,43 @@ from driftguard.guard.work import Work, attempts, few, read_steadily
 
 @dataclass(frozen=True)
 class JobView:
-    """A job for people: its row with the version of it, its baseline without bodies, its open halt."""
+    """A job for people: its row with the version of it, its baseline without bodies, its open halt.
+
+    `mode` is what the policy says of the job now; None where the policy cannot be loaded.
+    """
 
     row: JobRow
     version: str
     baseline: Baseline | None
     halt: HaltRow | None
+    mode: Mode | None = None
+
+
+def mode_of(guard: Guard, name: str) -> Mode | None:
+    """The job's mode by the policy of now; None where that cannot be loaded, which every check says by itself."""
+    try:
+        return guard.policy().for_job(name).mode
+    except BadConfiguration:
+        return None
 
 
 def list_jobs(guard: Guard) -> list[JobView]:
     """Every job, without its baseline."""
-    views = []
-    for name in index.jobs(guard.store):
-        work = Work(guard.store, name, guard.clock.now())
-        views.append(JobView(work.job, work.version or "", None, work.current()))
-    return views
+    return [view for name in index.jobs(guard.store) if (view := view_of(guard, name))]
+
+
+def view_of(guard: Guard, name: str) -> JobView | None:
+    """One job as it stands now, without its baseline; None where nothing of it is recorded."""
+    work = job_as_of_now(guard, name)
+    return JobView(work.job, work.version, None, work.current(), mode_of(guard, name)) if work.version else None
 
 
 def show_job(guard: Guard, name: str) -> JobView:
     """One job. Raises NotFound."""
-    work = _existing(guard, name)
-    baseline = load_baseline(guard.store, work.job.baseline) if work.job.baseline else None
-    return JobView(work.job, work.version or "", baseline, work.current())
+    view = view_of(guard, name)
+    if view is None:
+        raise NotFound(f"there is no job {name}", "see driftguard jobs list")
+    return replace(view, baseline=load_baseline(guard.store, view.row.baseline) if view.row.baseline else None)
 
 
 def release(
@@ -93,12 +110,16 @@ def release(
 def retire(
     guard: Guard, name: str, *, by: Person, reason: str, resources: Sequence[str] = (), if_match: str | None = None
 ) -> JobRow:
-    """Take resources out of the job's baseline, or retire the whole job. Raises HaltOpen, Busy, NotFound, Stale."""
+    """Take resources out of the job's baseline, or retire the whole job.
+
+    Raises HaltOpen, Busy, NotFound, Stale, NotAllowed for four eyes, Unavailable.
+    """
     require_person_at_hand(guard, by)
     reason = require_reason(reason)
 
     def step() -> JobRow:
         work = _idle(guard, name, seen=if_match)
+        four_eyes.require_another(guard, work, _named_entries(guard, work, resources), by)
         if resources:
             _without(guard, work, resources, by, f"retired: {reason}")
         else:
@@ -107,7 +128,7 @@ def retire(
         work.commit()
         return work.job
 
-    return attempts(step)
+    return attempts(partial(read_steadily, guard.store, name, step))
 
 
 def move(
@@ -121,6 +142,13 @@ def move(
     reason = require_reason(reason)
     if name == to or not resources:
         raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
+
+    def look() -> tuple[Work, list[Entry]]:
+        source = _idle(guard, name, seen=if_match)
+        entries = _named_entries(guard, source, resources)
+        require_inside(guard.policy().for_job(to), (entry.ref for entry in entries))
+        four_eyes.require_another(guard, source, entries, by)
+        return source, entries
 
     def receive(source: Work, entries: Sequence[Entry]) -> None:
         work = _idle(guard, to, new=True)
@@ -149,8 +177,7 @@ def move(
         return work.job
 
     while True:
-        source = _idle(guard, name, seen=if_match)
-        entries = _named_entries(guard, source, resources)
+        source, entries = attempts(partial(read_steadily, guard.store, name, look))
         attempts(partial(receive, source, entries))
         if given := attempts(partial(give, entries)):
             return given
@@ -202,19 +229,18 @@ def _accept(guard: Guard, work: Work, body: dict[str, Any], by: Person, reason: 
     held = halt_file.load(guard.store, halt.findings).findings if halt else ()
     have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
     proposed = [*(entry.ref.key for entry in entries), *stored["gone"]]
-    differing = _differing(
-        guard,
-        work,
-        policy,
-        [have[key] for key in proposed if key in have],
-    )
+    gone = [parse_ref(key, cloud=work.job.cloud, tenant=work.job.tenant) for key in stored["gone"]]
+    require_inside(rules, [*(entry.ref for entry in entries), *gone])
+    differing = four_eyes.differing(guard, work, policy, [have[key] for key in proposed if key in have])
     authors, unknown = authors_of([*held, *differing])
+    new_authors, may_tell = four_eyes.writers_of_new(guard, [entry for entry in entries if entry.ref.key not in have])
+    authors, unknown = [*authors, *new_authors], unknown or may_tell
     starter = Person.from_dict(body["by"])
     require_four_eyes(by, authors=authors, starter=starter, identities=rules.identities)
     if needs_second(unknown, rules.unknown_author) and not _is_second(body, by, rules):
         work.log("proposal accepted by a first reviewer", proposal=body["id"], by=by.name, reason=reason)
         return False
-    _require_live(guard, work, entries, stored["gone"])
+    _require_live(guard, work, entries, gone)
     kept = {key: entry for key, entry in have.items() if key not in stored["gone"]}
     accepted = {entry.ref.key: replace(entry, provenance=Provenance.PROPOSAL) for entry in entries}
     _rebase(guard, work, {**kept, **accepted}, by)
@@ -237,16 +263,7 @@ def _is_second(body: dict[str, Any], by: Person, rules: JobPolicy) -> bool:
     return True
 
 
-def _differing(guard: Guard, work: Work, policy: Policy, entries: Sequence[Entry]) -> list[Finding]:
-    """What differs from the baseline now, with who made it: also where no check has met it yet."""
-    rules = policy.for_job(work.job.name)
-    by_key = {entry.ref.key: entry for entry in entries}
-    observer = Observer(guard, work.job, policy, by_key, replace(rules, stability_reads=1))
-    seen = attributed(guard, work.job, rules, observer.observe_each(entries))
-    return [item.finding for item in seen if item.finding.attribution]
-
-
-def _require_live(guard: Guard, work: Work, entries: Sequence[Entry], gone: Sequence[str]) -> None:
+def _require_live(guard: Guard, work: Work, entries: Sequence[Entry], gone: Sequence[ResourceRef]) -> None:
     """What the proposal read must be what is there now."""
     policy = guard.policy()
     by_key = {entry.ref.key: entry for entry in entries}
@@ -254,8 +271,7 @@ def _require_live(guard: Guard, work: Work, entries: Sequence[Entry], gone: Sequ
     for item in observer.observe_each(entries):
         if item.finding.kind not in ("unchanged", "touched"):
             raise Stale(f"{item.finding.ref.id} is {item.finding.kind} since it was proposed", "record again")
-    refs = [parse_ref(key, cloud=work.job.cloud, tenant=work.job.tenant) for key in gone]
-    for item in observer.first_readings(refs):
+    for item in observer.first_readings(gone):
         if item.finding.kind != "gone":
             raise Stale(f"{item.finding.ref.id} is there again", "record again")
 
@@ -293,8 +309,9 @@ def _idle(guard: Guard, name: str, *, new: bool = False, seen: str | None = None
 
 
 def _named_entries(guard: Guard, work: Work, resources: Sequence[str]) -> list[Entry]:
+    """The entries of these resources, of all where none is named. Raises NotFound."""
     entries = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
-    keys = [parse_ref(text, cloud=work.job.cloud).key for text in resources]
+    keys = [parse_ref(text, cloud=work.job.cloud).key for text in resources] or list(entries)
     missing = [key for key in keys if key not in entries]
     if missing:
         raise NotFound(f"{missing[0]} is not recorded by the job {work.job.name}", "see driftguard jobs show")

@@ -4,6 +4,7 @@ Rules:
 - A deployment has ended, and succeeded unless the run says that it failed.
 - A scope is listed whole or not at all; nothing named means what the last record named, and everything recorded.
 - All resources are of the job's tenant, as ARM says it.
+- Where the policy gives the job scopes, what is named, and what is then to be read, is inside of them (job_scopes.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.guard import pending
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
+from driftguard.guard.job_scopes import require_inside
 from driftguard.guard.recorded import Naming, Recording
 from driftguard.guard.work import Work
 
@@ -34,8 +36,9 @@ class Named:
 
 
 def resolve(guard: Guard, work: Work, call: Recording) -> Named:
-    """The resources that the run names; nothing named means what the last record named."""
+    """The resources that the run names; nothing named means what the last record named. Raises NotAllowed for others'."""
     job, naming = work.job, call.naming
+    rules = guard.policy().for_job(call.job)
     if not naming and not work.exists:
         raise WrongUse(
             f"nothing is named to record for the job {job.name}",
@@ -44,6 +47,11 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
     if not naming:
         naming = Naming(scopes=tuple(job.selectors.get("scope", [])))
     parse = partial(parse_ref, cloud=guard.cloud)
+    require_inside(rules, map(parse, (*naming.deployments, *naming.resources, *naming.scopes)))
+    recorded: list[ResourceRef] = []
+    if job.baseline and (not call.naming or rules.scopes is not None):
+        recorded = [entry.ref for entry in load_baseline(guard.store, job.baseline).entries.values()]
+    require_inside(rules, recorded)  # a record reads them too
     deployments = tuple(_ended(guard, parse(text), call.after_failure) for text in naming.deployments)
     refs = [parse(text) for text in naming.resources]
     refs += [ref for deployment in deployments for ref in deployment.resources]
@@ -53,12 +61,13 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
         if not members.complete:
             raise CannotTell(f"{text} could not be listed whole: {members.detail}", "nothing was recorded: try again")
         listed += members.refs
-    if not call.naming and job.baseline:
-        refs += [entry.ref for entry in load_baseline(guard.store, job.baseline).entries.values()]
+    if not call.naming:
+        refs += recorded
     # What an earlier record waits for is read with this one: otherwise nobody would ask for it again.
     refs += pending.waiting_for(guard, job)
     only_listed = {ref.key for ref in listed} - {ref.key for ref in refs}
     refs += listed
+    require_inside(rules, refs)
     tenants = {name: guard.reader.tenant_of(name) for name in sorted({ref.subscription for ref in refs}) if name}
     placed = [replace(ref, tenant=tenants.get(ref.subscription, "")) for ref in refs]
     _require_tenant(guard, work, tenants)

@@ -5,17 +5,22 @@ Rules:
 - Nothing is recorded, opened or told. A store that is there is read for two things only: whether the job is recorded
   already, and which other jobs guard the same resources.
 - What stands beside the named resources in their resource groups is listed, never read.
+- A scope that cannot be listed whole is told, and everything else that is named is looked at all the same.
+- A store that cannot be read is told too: then it is not known whether the job is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from driftguard.errors import WrongUse
+from driftguard.errors import BadConfiguration, StoreUnavailable, WrongUse
 from driftguard.flow.attribute import Principal
 from driftguard.flow.check import FindingKind
+from driftguard.flow.decide import Verdict
 from driftguard.flow.policy import JobPolicy, Mode, Response
+from driftguard.flow.ports import Reader
+from driftguard.flow.reading import Deployment, Members, Reading, Wanted
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.guard import index
 from driftguard.guard.blobs import Damaged, load_baseline
@@ -29,12 +34,18 @@ from driftguard.guard.work import Work, require_job_name
 
 @dataclass(frozen=True, slots=True)
 class Onboarding:
-    """A call of onboard. `watch`: seconds between the two looks; `principals`: who the job's entry is to name as its own."""
+    """A call of onboard. `watch`: seconds between the two looks; `principals`: who the job's entry is to name as its own.
+
+    `log_latency`: seconds after which the sources are taken to have told everything; `wait_for_authors`: wait that long
+    where something counts, before they are asked who wrote it.
+    """
 
     job: str
     naming: Naming
     watch: float = 60.0
     principals: tuple[Principal, ...] = ()
+    log_latency: float = 1200.0
+    wait_for_authors: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class Onboarded:
     `beside` is what stands unnamed in the resource groups of what is named; `not_in_body` are settings that the body of a
     type does not hold, `without_table` types of which no table says what Azure writes itself; `guarded_by` are other jobs
     by resource id. `generation` is 0 for a job that is not recorded; `is_enforced` says that its runs are stopped today.
+    `not_listed` are named scopes that could not be listed whole; `store_problem` is one line where the store cannot be read.
     """
 
     job: str
@@ -68,18 +80,27 @@ class Onboarded:
     generation: int = 0
     is_enforced: bool = False
     told: tuple[str, ...] = field(default=())
+    not_listed: tuple[Members, ...] = ()
+    store_problem: str = ""
+    log_latency: float = 1200.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a check would answer; nothing is proceeded with where a scope is not known whole."""
+        unknown = self.not_listed and self.looks.verdict is Verdict.PROCEED
+        return Verdict.CANNOT_TELL if unknown else self.looks.verdict
 
     @property
     def exit_code(self) -> int:
         """2 where something could not be read or listed, else 0."""
         unread = any(finding.kind is FindingKind.UNREADABLE for finding in self.looks.silent)
-        return 2 if unread or not all(one.complete for one in self.beside) else 0
+        return 2 if unread or self.not_listed or not all(one.complete for one in self.beside) else 0
 
 
 def onboard(guard: Guard, call: Onboarding, key: bytes) -> Onboarded:
     """Look twice at what is named. `key`: 32 unpredictable bytes, to seal secrets with meanwhile.
 
-    Raises WrongUse, NotFound, Busy, OtherScope, CannotTell, Unavailable, BadConfiguration. Writes nothing.
+    Raises WrongUse, NotFound, Busy, OtherScope, Unavailable, BadConfiguration of the policy. Writes nothing.
     """
     require_job_name(call.job)
     if not call.naming:
@@ -87,17 +108,26 @@ def onboard(guard: Guard, call: Onboarding, key: bytes) -> Onboarded:
             f"nothing is named to guard for the job {call.job}",
             "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID or --ids-file F",
         )
-    guard = replace(guard, store=NothingWritten(guard.store), sealer=PassingKey(key))
+    store_problem = _store_problem(guard)
+    lists = _Lists(guard.reader)
+    store = NothingWritten(None if store_problem else guard.store)
+    guard = replace(guard, store=store, sealer=PassingKey(key), reader=lists)
     policy = guard.policy()
     rules = policy.for_job(call.job)
     rules = replace(rules, principals=(*rules.principals, *call.principals))
     work = Work(guard.store, call.job, guard.clock.now())
-    named = resolve(guard, work, Recording(call.job, None, naming=call.naming))
+    named, not_listed = _named(guard, work, call, lists)
 
     def wait() -> None:
         guard.clock.sleep(call.watch)
 
-    looks = look_twice(guard, call.job, policy, rules, named.refs, wait if call.watch else lambda: None)
+    def wait_for_authors() -> None:
+        if call.wait_for_authors:
+            guard.clock.sleep(call.log_latency)
+
+    looks = look_twice(
+        guard, call.job, policy, rules, named.refs, wait if call.watch else lambda: None, wait_for_authors
+    )
     looks = _without_stale_rows(looks, named)
     types = sorted({ref.type for ref in named.refs}, key=str.lower)
     guarded_by, told = _guarded_by_others(guard, call.job, named.refs)
@@ -114,12 +144,63 @@ def onboard(guard: Guard, call: Onboarding, key: bytes) -> Onboarded:
         work.job.generation,
         _is_enforced(work, rules),
         (*told, *([_NO_PRINCIPAL] if not rules.principals else [])),
+        not_listed,
+        store_problem,
+        call.log_latency,
     )
 
 
 _NO_PRINCIPAL = (
     "no principal is named: without one (--principal APP_ID) the job's own writes cannot be told from other automation"
 )
+
+
+class _Lists(Reader):
+    """The reader, asked for each list once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known: dict[str, Members] = {}
+
+    def read(self, wanted: Iterable[Wanted], *, budget: float) -> Iterator[Reading]:
+        return self._reader.read(wanted, budget=budget)
+
+    def members(self, scope: ResourceRef) -> Members:
+        if scope.key not in self._known:
+            self._known[scope.key] = self._reader.members(scope)
+        return self._known[scope.key]
+
+    def deployment(self, ref: ResourceRef) -> Deployment:
+        return self._reader.deployment(ref)
+
+    def tenant_of(self, subscription: str) -> str:
+        return self._reader.tenant_of(subscription)
+
+
+def _store_problem(guard: Guard) -> str:
+    """One line where the store cannot be read, else empty."""
+    try:
+        guard.store.partitions()
+    except (StoreUnavailable, BadConfiguration) as error:
+        return error.message
+    return ""
+
+
+def _named(guard: Guard, work: Work, call: Onboarding, lists: _Lists) -> tuple[Named, tuple[Members, ...]]:
+    """What is named, and the scopes that were not listed whole; what those list all the same is looked at too."""
+    listed = {text: lists.members(parse_ref(text, cloud=guard.cloud)) for text in call.naming.scopes}
+    broken = tuple(members for members in listed.values() if not members.complete)
+    if not broken:
+        return resolve(guard, work, Recording(call.job, None, naming=call.naming)), ()
+    partly = [ref for members in broken for ref in members.refs]
+    whole = tuple(text for text, members in listed.items() if members.complete and members.refs)
+    naming = replace(call.naming, resources=(*call.naming.resources, *(ref.id for ref in partly)), scopes=whole)
+    if not naming:
+        return Named((), {}, (), frozenset()), broken
+    named = resolve(guard, work, Recording(call.job, None, naming=naming))
+    one_by_one = {parse_ref(text, cloud=guard.cloud).key for text in call.naming.resources}
+    only_listed = named.only_listed | ({ref.key for ref in partly} - one_by_one)
+    return replace(named, only_listed=frozenset(only_listed)), broken
 
 
 def _is_enforced(work: Work, rules: JobPolicy) -> bool:

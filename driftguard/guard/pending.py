@@ -85,17 +85,17 @@ def overdue(guard: Guard, job: JobRow, rules: JobPolicy) -> list[Seen]:
     return [Seen(_overdue(item)) for item in items]
 
 
-def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: str | None = None) -> None:
+def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: tuple[str, str] | None = None) -> None:
     """Try again what the job's last record left pending, and what a late log may tell of it.
 
-    While the job is updating, its run's own record speaks next. `renewing` is a run that asks for its lease once more: it
-    must not pass over what a log has told since.
+    While the job is updating, its run's own record speaks next. `renewing` is a run, with its caller, that asks for its
+    lease once more: it must not pass over what a log has told since.
     """
 
-    def step(of_job: Callable[[Guard, Work, Policy], None], holder: str | None = None) -> None:
+    def step(of_job: Callable[[Guard, Work, Policy], None], holder: tuple[str, str] | None = None) -> None:
         work = Work(guard.store, name, guard.clock.now())
         lease = work.job.lease
-        if lease is None or from_text(lease.until) <= work.now or lease.run == holder:
+        if lease is None or from_text(lease.until) <= work.now or (holder and lease.is_of(*holder)):
             of_job(guard, work, policy)
 
     for each in (partial(step, _retry), partial(step, late_writes.look_again, renewing)):

@@ -2,7 +2,8 @@
 
 Rules:
 - It needs the clearance of the same job and run, and is refused while a halt of the job is open. An expired clearance is
-  still good while no other was given since.
+  still good while no other was given since. Who names only the run must be who was given its clearance; who presents the
+  clearance itself need not.
 - While a halt is open, a person (a call that names no run) may still propose: accepted, it resolves what it explains.
 - The first record of a job needs none, and the ledger says so. A later one without clearance, or under the name of a retired
   job, is a proposal: it changes nothing until a reviewer accepts it.
@@ -90,7 +91,7 @@ def _admit(guard: Guard, work: Work, call: Recording, rules: JobPolicy) -> Lease
             f"see driftguard halts show {halt.id}",
         )
     lease = _standing(work, call, rules)
-    if job.lease and lease is None and job.lease.run != call.run:
+    if job.lease and lease is None and not job.lease.is_of(call.run, call.caller):
         raise Busy(
             f"the job {job.name} is updating: run {job.lease.run} until {for_people(from_text(job.lease.until))}",
             "record with that run's clearance, or wait until it has recorded",
@@ -117,7 +118,7 @@ def _standing(work: Work, call: Recording, rules: JobPolicy) -> Lease | None:
                 "record without a clearance: a reviewer accepts the proposal",
             )
         return lease
-    if lease and call.run and lease.run == call.run:
+    if lease and lease.is_of(call.run or None, call.caller):
         return lease if not _only_observed(lease, rules) else None
     return None
 

@@ -25,7 +25,10 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A call of record. `after_failure`: the run failed, and what it left is recorded all the same."""
+    """A call of record. `after_failure`: the run failed, and what it left is recorded all the same.
+
+    `caller` is the id of who records through a service; empty in process.
+    """
 
     job: str
     run: str | None
@@ -35,6 +38,7 @@ class Recording:
     ticket: str | None = None
     started_by: Person | None = None
     after_failure: bool = False
+    caller: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def reseal(guard: Guard, name: str, policy: Policy) -> tuple[str, ...]:
     told: tuple[str, ...] = ()
     if job.sealed != under:
         calls.forget_other_rules(guard, name, under)
+        calls.forget_other_rules(guard, calls.SCANS, under)  # they tell the findings of many jobs
     for _ in range(_MOST_PORTIONS):
         if job.sealed == under:
             break

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,17 +19,20 @@ from driftguard.errors import Busy, NotAllowed, NotFound, Stale, WrongUse
 from driftguard.flow.halt import DECIDED_STATE, DECISION_HOLDS, Decision, Event, State, transition
 from driftguard.flow.moment import to_text
 from driftguard.flow.policy import JobPolicy
+from driftguard.flow.ports import Row
 from driftguard.flow.resource import parse_ref
 from driftguard.flow.review import (
     Person,
     authors_of,
     needs_second,
+    needs_second_starter,
     require_four_eyes,
     require_named,
     require_reason,
     same_person,
 )
 from driftguard.guard import halt_file, halting, index, pending
+from driftguard.guard.as_of_now import as_of_now, halt_as_of_now
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.rows import HALT, HaltRow
@@ -63,19 +66,22 @@ class Confirming:
     if_match: str | None = None
 
 
-def find_halt(guard: Guard, halt_id: str) -> tuple[HaltRow, str]:
-    """A halt of any job with its row version; an id may be shortened while it is unique. Raises NotFound, WrongUse."""
+def find_halt(guard: Guard, halt_id: str, among: Callable[[str], bool] = lambda _job: True) -> tuple[HaltRow, str]:
+    """A halt as it stands now, with its row version; an id may be shortened while it is unique. Raises NotFound, WrongUse.
+
+    `among` says of which jobs: what is not among them neither matches nor makes an id ambiguous.
+    """
     known = job_of_halt(guard, halt_id)
-    matches: list[tuple[HaltRow, str]] = []
-    for job in [known] if known else index.jobs(guard.store):
+    matches: list[tuple[str, Row]] = []
+    for job in filter(among, [known] if known else index.jobs(guard.store)):
         exact = guard.store.get(job, HALT, halt_id)
         rows = [exact] if exact else [r for r in index.all_rows(guard.store, job, HALT) if r.id.startswith(halt_id)]
-        matches += [(HaltRow.from_body(row.body), row.version) for row in rows]
+        matches += [(job, row) for row in rows]
     if not matches or len(halt_id) < 4:
         raise NotFound(f"there is no halt {halt_id}", "see driftguard halts list --all")
     if len(matches) > 1:
         raise WrongUse(f"{halt_id} begins the id of {len(matches)} halts", "give more of the id")
-    return matches[0]
+    return halt_as_of_now(guard, *matches[0])
 
 
 def job_of_halt(guard: Guard, halt_id: str) -> str | None:
@@ -225,18 +231,21 @@ def _event(halt: HaltRow, call: Deciding, unknown: bool, rules: JobPolicy) -> Ev
             raise NotAllowed(f"{first.name} proposed this; another reviewer must take the same decision", "ask another")
         return Event.SECONDED if same else Event.DECIDED
     # Stopping accepts nothing and lets nothing pass: one person is enough.
-    if call.decision is not Decision.STOP and needs_second(unknown, rules.unknown_author):
+    if call.decision is not Decision.STOP and (
+        needs_second(unknown, rules.unknown_author)
+        or needs_second_starter(halt.starters_left_out, rules.unknown_author)
+    ):
         return Event.PROPOSED
     return Event.DECIDED
 
 
 def list_halts(guard: Guard, *, job: str | None = None, all_states: bool = False) -> Sequence[HaltRow]:
-    """Open halts, or all; of one job or of all; oldest first."""
+    """Open halts, or all, as they stand now; of one job or of all; oldest first."""
     if all_states or job:
         names = [job] if job else index.jobs(guard.store)
-        rows = [row for name in names for row in index.all_rows(guard.store, name, HALT)]
-        halts = [HaltRow.from_body(row.body) for row in rows]
-        halts = [halt for halt in halts if all_states or not halt.final]
+        halts = [HaltRow.from_body(row.body) for name in names for row in index.all_rows(guard.store, name, HALT)]
     else:
         halts = index.open_halts(guard.store, guard.clock.now())
+    halts = [as_of_now(guard, halt) for halt in halts]
+    halts = [halt for halt in halts if all_states or not halt.final]
     return sorted(halts, key=lambda halt: (halt.opened_at, halt.id))

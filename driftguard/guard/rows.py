@@ -1,15 +1,20 @@
 """The rows of a job as records: how job, check, halt, proposal and outbox are written down, in one place.
 
 Every body carries `schema`; a later version that changes a form reads the earlier ones here.
+A body of another form than was ever written is damaged, as a blob is; one of a later schema needs the product that wrote it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from typing import Any, TypeVar
 
+from driftguard.errors import BadConfiguration
 from driftguard.flow.halt import FINAL, Decision, State
 from driftguard.flow.ledger import GENESIS
+from driftguard.guard.blobs import Damaged
 
 SCHEMA = 1
 JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD, CALL = (
@@ -23,6 +28,7 @@ JOB, CHECK, HALT, OUTBOX, LEDGER, PROPOSAL, RECORD, CALL = (
     "call",
 )
 JOB_ROW = "job"  # the one id under kind "job"
+T = TypeVar("T")
 
 
 def used_by(clearance: str) -> str:
@@ -35,7 +41,8 @@ class Lease:
     """A job is updating: from the clearance until record, release or `until` (text, UTC).
 
     `read_at` is the server's time of the earliest reading that it rests on; `halt` the halt that let it pass, or empty;
-    `observed` that observe mode gave it although the check would have stopped the run.
+    `observed` that observe mode gave it although the check would have stopped the run. `caller` is the id of who was given
+    it through a service; empty in process. The name of a run is no secret, so it counts for its caller only.
     """
 
     clearance: str
@@ -44,6 +51,11 @@ class Lease:
     read_at: str
     halt: str = ""
     observed: bool = False
+    caller: str = ""
+
+    def is_of(self, run: str | None, caller: str) -> bool:
+        """Whether it was given to this run of this caller."""
+        return run is not None and (self.run, self.caller) == (run, caller)
 
 
 @dataclass
@@ -90,12 +102,15 @@ class JobRow:
 
     @staticmethod
     def from_body(body: dict[str, Any]) -> JobRow:
-        """The inverse of `to_body`."""
-        fields = {key: value for key, value in body.items() if key != "schema"}
-        for name in ("lease", "last_clearance"):
-            if fields.get(name):
-                fields[name] = Lease(**fields[name])
-        return JobRow(**fields)
+        """The inverse of `to_body`. Raises Damaged for another form, BadConfiguration for a later schema."""
+
+        def made(members: dict[str, Any]) -> JobRow:
+            for name in ("lease", "last_clearance"):
+                if members.get(name):
+                    members[name] = _of_form(Lease(**members[name]))
+            return JobRow(**members)
+
+        return _read(body, "job", made)
 
 
 @dataclass
@@ -108,7 +123,8 @@ class HaltRow:
     are the first of them, to be shown. `decision` is
     {"decision", "by", "reason", "at", "digest", "evidence", "resources", "in_code", "for_run", "asserted"}; `proposal` the
     same while a second reviewer is needed. `in_use` is {"run", "clearance"}. `starters` are those who started
-    the runs that met it. `expires_at` bounds a decision for one run.
+    the runs that met it, and `starters_left_out` says that there were more than are kept. `expires_at` bounds a decision for
+    one run.
     """
 
     id: str
@@ -138,6 +154,7 @@ class HaltRow:
     confirmation: dict[str, Any] | None = None
     in_use: dict[str, str] | None = None
     starters: list[dict[str, Any]] = field(default_factory=list)
+    starters_left_out: bool = False
     expires_at: str | None = None
     earlier: dict[str, Any] | None = None
     closed_at: str | None = None
@@ -159,9 +176,60 @@ class HaltRow:
 
     @staticmethod
     def from_body(body: dict[str, Any]) -> HaltRow:
-        """The inverse of `to_body`."""
-        fields = {key: value for key, value in body.items() if key != "schema"}
-        fields["state"] = State(fields["state"])
-        if fields["state_before"]:
-            fields["state_before"] = State(fields["state_before"])
-        return HaltRow(**fields)
+        """The inverse of `to_body`. Raises Damaged for another form, BadConfiguration for a later schema."""
+
+        def made(members: dict[str, Any]) -> HaltRow:
+            members["state"] = State(members["state"])
+            if members["state_before"]:
+                members["state_before"] = State(members["state_before"])
+            return HaltRow(**members)
+
+        return _read(body, "halt", made)
+
+
+def _read(body: Mapping[str, Any], kind: str, made: Callable[[dict[str, Any]], T]) -> T:
+    """What `made` makes of the members of a row's body. Raises Damaged, BadConfiguration."""
+    schema = body.get("schema", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise BadConfiguration(
+            f"the store has a {kind} of schema {schema}, this Drift Guard knows schemas up to {SCHEMA}",
+            "use the newer version of Drift Guard that wrote it, or restore a backup from before that upgrade",
+        )
+    try:
+        if not isinstance(schema, int):
+            raise TypeError("schema")
+        return _of_form(made({key: value for key, value in body.items() if key != "schema"}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(
+            f"the store holds a {kind} of a form that was never written ({type(error).__name__})",
+            "restore it from a backup; nothing was decided",
+        ) from None  # the cause could quote the row
+
+
+def _of_form(row: T) -> T:
+    """The row, where each member is of its kind. Raises TypeError."""
+    for name, kinds in _kinds(type(row).__name__):
+        if not isinstance(getattr(row, name), kinds):
+            raise TypeError(name)
+    return row
+
+
+@cache
+def _kinds(row: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    """(member, kinds of value) of the class of this name, by its annotations: their outermost kind only."""
+    members = fields({"JobRow": JobRow, "HaltRow": HaltRow, "Lease": Lease}[row])
+    return tuple(
+        (one.name, tuple(_KINDS[part.partition("[")[0]] for part in str(one.type).split(" | "))) for one in members
+    )
+
+
+_KINDS: dict[str, type] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "dict": dict,
+    "list": list,
+    "None": type(None),
+    "State": State,
+    "Lease": Lease,
+}

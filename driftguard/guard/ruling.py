@@ -165,11 +165,19 @@ class Ruling:
         return halt
 
     def _met_by(self, halt: HaltRow) -> None:
-        """Remember who started a run that met the halt: none of them may decide on it."""
+        """Remember who started a run that met the halt: none of them may decide on it.
+
+        Where there are more of them than are kept, one reviewer alone may be one of them: that is remembered instead.
+        """
         starter = self.ask.started_by.to_dict() if self.ask.started_by else None
-        if starter and starter not in halt.starters and len(halt.starters) < _MOST_STARTERS:
+        if not starter or starter == halt.started_by or starter in halt.starters or halt.starters_left_out:
+            return
+        if len(halt.starters) < _MOST_STARTERS:
             halt.starters.append(starter)
-            self.work.save_halt(halt)
+        else:
+            halt.starters_left_out = True
+            self.work.log("not every starter is remembered", halt=halt.id, kept=len(halt.starters))
+        self.work.save_halt(halt)
 
     def _decided_by_a_party(self, halt: HaltRow, judgement: Judgement) -> str:
         """Why a decision does not count for this run: its starter took it, or somebody who is now known as an author."""
@@ -222,7 +230,7 @@ class Ruling:
         held = job.lease
         if held is None:
             passing = halt.id if halt and not halt.final else ""
-            held = Lease(self.id, self.ask.run, to_text(until), self.looked.read_at, passing)
+            held = Lease(self.id, self.ask.run, to_text(until), self.looked.read_at, passing, caller=self.ask.caller)
             if passing and halt:
                 self._use(halt, held)
             self.work.log("cleared", check=self.id, run=self.ask.run, halt=passing)

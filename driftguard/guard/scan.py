@@ -4,6 +4,7 @@ Rules:
 - One job that cannot be judged stops no other, whatever is wrong with it; it is named in the report as an error.
 - Lists across jobs that cannot be made anew stay as they are: the jobs are judged all the same.
 - A retired job is not judged; what is stored of it is sealed again where more counts as a secret now.
+- Every job that is named gets its line: one that cannot be judged, since it is retired or has nothing recorded, an error.
 - A job that is updating or settling is left alone: its run, or its record, speaks next.
 """
 
@@ -23,6 +24,10 @@ from driftguard.guard.deliver import Delivered, deliver_due
 from driftguard.guard.neighbours import scope_of
 from driftguard.guard.reseal import reseal
 from driftguard.guard.work import Work
+
+_LISTS = CannotTell(
+    "the lists across jobs could not be made anew", "they stay as they were; the jobs were judged all the same"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class ScanReport:
 
 
 def gate_every_job(guard: Guard, only: Sequence[str] | None = None) -> ScanReport:
-    """Judge every job that has a baseline, or of these only.
+    """Judge every job that has a baseline, or exactly the jobs that are named.
 
     Raises StoreUnavailable and BadConfiguration, which concern all of them.
     """
@@ -78,21 +83,30 @@ def gate_every_job(guard: Guard, only: Sequence[str] | None = None) -> ScanRepor
     try:
         rebuild_indexes(guard)
     except Exception as error:  # noqa: BLE001  # reason: the lists of one damaged job must not stop the others' checks
-        errors[index.INDEX] = _as_ours(index.INDEX, error)
-    for name in index.jobs(guard.store):
-        if only is not None and name not in only:
-            continue
+        # Whoever named jobs is told of these: the error may speak of others.
+        errors[index.INDEX] = _as_ours(index.INDEX, error) if only is None else _LISTS
+    for name in index.jobs(guard.store) if only is None else dict.fromkeys(only):
         try:
             job = Work(guard.store, name, guard.clock.now()).job
-            if job.retired_at:
+            if job.retired_at and only is None:
                 reseal(guard, name, policy)  # no other verb works on it
-            elif job.baseline:
+            elif job.baseline or only is not None:
                 answers.append(check(guard, Ask(name, run, gate=True)))
         except Busy:
             busy.append(name)
         except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault of one job must not hide the others' drift
             errors[name] = _as_ours(name, error)
-    return ScanReport(run, tuple(answers), tuple(busy), errors, tuple(deliver_due(guard)))
+    notes = [note for note in deliver_due(guard) if only is None or note.job in only]
+    return ScanReport(run, tuple(answers), tuple(busy), errors, tuple(notes))
+
+
+def is_judged(guard: Guard, name: str) -> bool:
+    """Whether a scan that names no job judges this one; true of one that cannot be loaded, which the scan then tells."""
+    try:
+        job = Work(guard.store, name, guard.clock.now()).job
+    except DriftGuardError:
+        return True
+    return bool(job.baseline and not job.retired_at)
 
 
 def _as_ours(name: str, error: Exception) -> DriftGuardError:

@@ -5,6 +5,8 @@ Rules:
 - Every difference of the second look is told, also one that a check would find settled; whether a check would halt for it
   is judged on what the Observer then finds with the policy's own number of readings.
 - What could not be read, or is not settled, is told only if it still is so at the second look.
+- Who wrote is asked for everything that counts, also for what settled back or never agreed. An answer is whole only where
+  a source covers the time of both looks: before that a writer can still turn up.
 - Nothing is written. Secrets are sealed by a key that is thrown away: no key of a store is asked for.
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from driftguard.errors import SecretKeyMissing, WrongUse
+from driftguard.flow.attribute import DATE_TICK, Actor, Own, attribute
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.classify import ChangeClass
 from driftguard.flow.decide import Action, Judged, Verdict, judge
@@ -24,7 +27,7 @@ from driftguard.flow.diff import Change
 from driftguard.flow.policy import JobPolicy, Policy
 from driftguard.flow.ports import Row, Sealer, Store, Write
 from driftguard.flow.record import Entry
-from driftguard.flow.resource import ResourceRef
+from driftguard.flow.resource import ResourceRef, with_parents
 from driftguard.flow.review import UNREAD
 from driftguard.guard.blobs import put_pack
 from driftguard.guard.context import Guard
@@ -37,23 +40,26 @@ _WRITTEN = (FindingKind.MOVED, FindingKind.MOVED_BY_JOB, FindingKind.GONE)
 
 
 class NothingWritten(Store):
-    """A store as it is, to which nothing is written: new blobs stay in memory, and a commit is refused."""
+    """A store as it is, to which nothing is written: new blobs stay in memory, and a commit is refused.
 
-    def __init__(self, store: Store) -> None:
+    None is a store that holds nothing.
+    """
+
+    def __init__(self, store: Store | None) -> None:
         self._store = store
         self._blobs: dict[str, bytes] = {}
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
-        return self._store.get(partition, kind, row_id)
+        return self._store.get(partition, kind, row_id) if self._store else None
 
     def list(self, partition: str, kind: str, *, after: str = "", limit: int = 1000) -> List[Row]:
-        return self._store.list(partition, kind, after=after, limit=limit)
+        return self._store.list(partition, kind, after=after, limit=limit) if self._store else []
 
     def version(self, partition: str, kind: str, row_id: str) -> str | None:
-        return self._store.version(partition, kind, row_id)
+        return self._store.version(partition, kind, row_id) if self._store else None
 
     def partitions(self) -> List[str]:
-        return self._store.partitions()
+        return self._store.partitions() if self._store else []
 
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
         raise WrongUse(f"nothing is written to {partition} while a job is looked at", "record the job to write")
@@ -62,10 +68,12 @@ class NothingWritten(Store):
         return self._blobs.setdefault(key, data) is data
 
     def read(self, key: str) -> bytes | None:
-        return self._blobs[key] if key in self._blobs else self._store.read(key)
+        if key in self._blobs:
+            return self._blobs[key]
+        return self._store.read(key) if self._store else None
 
     def blobs(self, prefix: str) -> List[str]:
-        return self._store.blobs(prefix)
+        return self._store.blobs(prefix) if self._store else []
 
     def forget(self, keys: Sequence[str]) -> bool:
         raise WrongUse("nothing is removed while a job is looked at", "use the verb that owns it")
@@ -104,6 +112,20 @@ class Differing:
         """Whether something differed that no rule and no table passes over."""
         return self.judged.finding.kind in _WRITTEN or any(_counts(change) for change in self.changes)
 
+    @property
+    def authors_known(self) -> bool:
+        """Whether a source has told everything up to the second look: nobody else can still turn up as its author."""
+        found = self.judged.finding.attribution
+        return found is not None and found.covered
+
+    @property
+    def changes_by_itself(self) -> bool:
+        """Whether it is known that no person wrote: a writer of unknown kind may be one."""
+        found = self.judged.finding.attribution
+        if found is None or not found.covered:
+            return False
+        return found.actor is not Actor.PERSON and not (found.actor is Actor.UNKNOWN and found.writers)
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -118,9 +140,18 @@ class Looks:
 
 
 def look_twice(
-    guard: Guard, job: str, policy: Policy, rules: JobPolicy, refs: Sequence[ResourceRef], wait: Callable[[], None]
+    guard: Guard,
+    job: str,
+    policy: Policy,
+    rules: JobPolicy,
+    refs: Sequence[ResourceRef],
+    wait: Callable[[], None],
+    wait_for_authors: Callable[[], None] = lambda: None,
 ) -> Looks:
-    """Read the resources, `wait`, read them again. `guard` writes nothing and seals by a passing key."""
+    """Read the resources, `wait`, read them again. `guard` writes nothing and seals by a passing key.
+
+    Where something counts, `wait_for_authors` is called before the sources are asked who wrote it.
+    """
     row = JobRow(job, cloud=guard.cloud, sealed=sealed_under(policy))
     first = Observer(guard, row, policy, {}, rules).first_readings(refs)
     entries = _as_recorded(guard, job, first)
@@ -128,7 +159,7 @@ def look_twice(
     seen = Observer(guard, row, policy, entries, rules).observe_each(list(entries.values()))
     unread = [item.finding.ref for item in first if item.finding.ref.key not in entries]
     still = Observer(guard, row, policy, {}, rules).first_readings(unread) if unread else []
-    as_checked = _as_checked(guard, row, policy, rules, entries, seen)
+    as_checked = _as_checked(guard, row, policy, rules, entries, seen, wait_for_authors)
     differing = [
         _differing(item.finding, judged)
         for item in seen
@@ -136,6 +167,7 @@ def look_twice(
         and (judged := as_checked[item.finding.ref.key])
         and (item.finding.changes or judged.finding.kind in _WRITTEN)
     ]
+    differing = _with_authors(guard, rules, differing)
     silent = [item.finding for item in seen if item.finding.kind in UNREAD]
     silent += [item.finding for item in still if item.finding.kind is not FindingKind.UNRECORDED]
     findings = [judged.finding for judged in as_checked.values()]
@@ -153,7 +185,13 @@ def _as_recorded(guard: Guard, job: str, first: Sequence[Seen]) -> dict[str, Ent
 
 
 def _as_checked(
-    guard: Guard, row: JobRow, policy: Policy, rules: JobPolicy, entries: dict[str, Entry], seen: Sequence[Seen]
+    guard: Guard,
+    row: JobRow,
+    policy: Policy,
+    rules: JobPolicy,
+    entries: dict[str, Entry],
+    seen: Sequence[Seen],
+    wait_for_authors: Callable[[], None],
 ) -> dict[str, Judged]:
     """What a check makes of each resource: where something counts it is read on, and its author is sought."""
     doubtful = [entries[item.finding.ref.key] for item in seen if item.finding.kind in _WRITTEN]
@@ -162,6 +200,8 @@ def _as_checked(
         # Each resource by itself, also where its group is gone: the report is about resources.
         again = Observer(guard, row, policy, entries, rules).observe(doubtful)
         found.update((item.finding.ref.key, item) for item in again if not item.finding.covers)
+    if doubtful or any(_counts(change) for item in seen for change in item.finding.changes):
+        wait_for_authors()
     known = attributed(guard, row, rules, list(found.values()))
     return {one.finding.ref.key: one for one in judge((item.finding for item in known), rules).judged}
 
@@ -173,6 +213,31 @@ def _differing(second: Finding, judged: Judged) -> Differing:
         back = replace(judged.finding, kind=FindingKind.TOUCHED, detail=_SETTLED_BACK)
         judged = Judged(back, Action.TELL, "told, never stops a run")
     return Differing(second.ref, tuple(found.values()), judged)
+
+
+def _with_authors(guard: Guard, rules: JobPolicy, differing: Sequence[Differing]) -> list[Differing]:
+    """With who wrote also what a check asks nobody for: what counts, and settled back or never agreed."""
+    asked = {one.ref.key: one for one in differing if one.counts and one.judged.finding.attribution is None}
+    brackets = {
+        key: (before.at, after.at)
+        for key, one in asked.items()
+        if (before := one.judged.finding.before) and (after := one.judged.finding.after) and before.at and after.at
+    }
+    if not brackets:
+        return list(differing)
+    since, until = min(first for first, _ in brackets.values()), max(last for _, last in brackets.values())
+    refs = with_parents([asked[key].ref for key in brackets])
+    answers = [source.events(refs, since, until + DATE_TICK) for source in guard.sources]
+    own = Own(rules.principals)
+
+    def told(one: Differing) -> Differing:
+        bracket = brackets.get(one.ref.key)
+        if bracket is None:
+            return one
+        author = attribute(one.ref, answers, bracket, own)
+        return replace(one, judged=replace(one.judged, finding=replace(one.judged.finding, attribution=author)))
+
+    return [told(one) for one in differing]
 
 
 def _counts(change: Change) -> bool:

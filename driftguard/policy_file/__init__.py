@@ -22,7 +22,7 @@ from driftguard.policy_file.platform_tables import PlatformTables
 from driftguard.policy_file.tree import read_file
 
 BUILT_IN = "built-in default"
-_LATER_KEYS = ("pipelines",)
+_LATER_KEYS = ("pipelines", "scopes")
 
 
 def load_policy(path: Path | None, *, folder: Path) -> Policy:
@@ -70,4 +70,4 @@ def _plain(value: Any) -> Any:
 
 
 def _counting(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: item for key, item in items if key != "where" and (item or key not in _LATER_KEYS)}
+    return {key: item for key, item in items if key != "where" and (item is not None or key not in _LATER_KEYS)}

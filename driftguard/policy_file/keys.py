@@ -16,10 +16,12 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from driftguard.errors import OtherScope, WrongUse
 from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.condition import Conditional, When
 from driftguard.flow.policy import Match, Mode, OwnWrites, Response, Rule, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import Notice
+from driftguard.flow.resource import parse_ref
 from driftguard.policy_file.containers import Keys, list_of, table_of
 from driftguard.policy_file.tree import Problems, Read, where_is
 from driftguard.policy_file.values import (
@@ -80,6 +82,16 @@ def _principal(node: Node) -> Principal:
         remedy = "add app_id, object_id or user; label is only how it is shown"
         raise Problems.at(node, "a principal needs an app_id, an object_id or a user", remedy)
     return Principal(**given)
+
+
+def _scope(node: Node) -> str:
+    """The key of a subscription, resource group or resource."""
+    text = text_of(node)
+    try:
+        return parse_ref(text).key
+    except (WrongUse, OtherScope):
+        told = f"the id of a subscription, resource group or resource is expected here, not {text!r}"
+        raise Problems.at(node, told, "write /subscriptions/{id}, or that with /resourceGroups/{name}") from None
 
 
 def _match(node: Node) -> Match:
@@ -143,6 +155,7 @@ JOB = Keys(
         "principals": list_of(_principal),
         # By job only: an application that may act for every job is never what a team means.
         "pipelines": list_of(text_of),
+        "scopes": list_of(_scope),
         **DEFAULTS.keys,
     },
     required=("match",),

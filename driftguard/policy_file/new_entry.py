@@ -6,25 +6,28 @@ Rules:
   written for this job: then nothing is written.
 - The new file is loaded before it is written: it says exactly what the old one said, and the new entry applies to the job.
 - A file that this cannot be done to (flow style, aliases, odd line ends) is left alone; a person pastes the entry.
+- An unfinished file (empty, only comments, `jobs:` without a list) says what it would say once it is finished.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import stat
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import Node
+import yaml
 
 from driftguard.errors import BadConfiguration, WrongUse
 from driftguard.flow.policy import JobPolicy, Mode, Policy
 from driftguard.policy_file import load_policy
 from driftguard.policy_file.entry_place import Odd, place_of
-from driftguard.policy_file.tree import read_file
+from driftguard.policy_file.tree import MAX_BYTES
+from driftguard.policy_file.unfinished import finished
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
 _BY_HAND = "paste the entry by hand, as the first one in the list `jobs` that fits the job"
@@ -76,7 +79,9 @@ class Plan:
     """What is to be done with an entry. `where` is its `file:line`, or that of the entry that applies already.
 
     `why` says why nothing is written, or what the new entry changes for the job; `content` is the whole new file, `before`
-    the file that it was made of, None where there is none.
+    the file that it was made of, None where there is none. `said` is what the file says without the entry, None where there
+    is none; `is_unfinished`: no other command takes the file as it is. `enforced_by` is the entry (its match and place) by
+    which the job is enforced today.
     """
 
     outcome: Outcome
@@ -87,6 +92,14 @@ class Plan:
     remedy: str = ""
     content: bytes | None = None
     before: bytes | None = None
+    said: Policy | None = None
+    is_unfinished: bool = False
+
+    @property
+    def enforced_by(self) -> str:
+        """Which entry of the file enforces the job today; empty where none does."""
+        found = _first(self.said, self.entry.job) if self.said else None
+        return f"the entry for {found.match!r} at {found.where}" if found and found.mode is Mode.ENFORCE else ""
 
     @property
     def text(self) -> str:
@@ -103,18 +116,17 @@ def plan_entry(file: Path | None, entry: NewEntry, *, folder: Path) -> Plan:
     if file is None:
         remedy = "name a policy file with --policy or DRIFTGUARD_POLICY; it is made where it is not there"
         return Plan(Outcome.NO_FILE, entry, why="no policy file is named", remedy=remedy)
-    if not file.exists():
+    if not _is_there(file):
         return _new_file(file, entry)
-    old = load_policy(file, folder=folder)
+    before, old = _before(file, folder)
+    data = before if old else finished(before)
+    is_unfinished = old is None
+    old = old or _load(data, file, folder)
     if already := _already(old, entry, file):
-        return already
+        return replace(already, said=old)
+    plan = Plan(Outcome.TO_WRITE, entry, file, before=before, said=old, is_unfinished=is_unfinished)
     try:
-        before = file.read_bytes()
-    except OSError as error:
-        raise BadConfiguration(f"{file}: the policy file cannot be read ({error.strerror})", "name it again") from None
-    plan = Plan(Outcome.TO_WRITE, entry, file, before=before)
-    try:
-        content, place = _with_entry(file, before, old, entry)
+        content, place = _with_entry(data, old, entry)
         line = _loaded(content, old, entry, place, folder)
     except Odd as odd:
         return plan.not_written(Outcome.BY_HAND, f"{file}: {odd}", _BY_HAND)
@@ -122,6 +134,56 @@ def plan_entry(file: Path | None, entry: NewEntry, *, folder: Path) -> Plan:
         why = f"{file}: with the entry in its place the file would not say the same"
         return plan.not_written(Outcome.BY_HAND, why, _BY_HAND)
     return replace(plan, content=content, where=f"{file}:{line}", why=_no_longer_applies(old, entry))
+
+
+def _is_there(file: Path) -> bool:
+    """Whether the file is there. Raises BadConfiguration for what is none: a pipe would be waited for without end."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "no file can have that name"
+        raise BadConfiguration(f"{file}: the policy file cannot be read ({reason})", "name it again") from None
+    if not stat.S_ISREG(mode):
+        raise BadConfiguration(f"{file} is no plain file, and nothing can be put into it", "name a policy file")
+    return True
+
+
+def _before(file: Path, folder: Path) -> tuple[bytes, Policy | None]:
+    """The file's bytes, and what it says; None where it is unfinished. Raises BadConfiguration for a wrong file."""
+    try:
+        try:
+            said = load_policy(file, folder=folder)
+        except BadConfiguration:
+            before = _if_unfinished(file, folder)
+            if before is None:
+                raise
+            return before, None
+        return file.read_bytes(), said
+    except OSError as error:
+        raise BadConfiguration(f"{file}: the policy file cannot be read ({error.strerror})", "name it again") from None
+
+
+def _if_unfinished(file: Path, folder: Path) -> bytes | None:
+    """The file's bytes, if all that is wrong with it is that it is not finished. Raises OSError."""
+    before = file.read_bytes() if file.stat().st_size <= MAX_BYTES else b""
+    data = finished(before)
+    if data == before:
+        return None
+    try:
+        _load(data, file, folder)
+    except BadConfiguration:
+        return None
+    return before
+
+
+def _load(data: bytes, file: Path, folder: Path) -> Policy:
+    """What the file would say with this content. Raises BadConfiguration."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        draft = Path(elsewhere) / "policy.yaml"
+        draft.write_bytes(data)
+        return replace(load_policy(draft, folder=folder), source=str(file))
 
 
 def _quoted(text: str) -> str:
@@ -167,10 +229,12 @@ def _no_longer_applies(old: Policy, entry: NewEntry) -> str:
     )
 
 
-def _with_entry(file: Path, data: bytes, old: Policy, entry: NewEntry) -> tuple[bytes, int]:
+def _with_entry(data: bytes, old: Policy, entry: NewEntry) -> tuple[bytes, int]:
     """The file with the entry in its place, and the entry's number in the list. Raises Odd, BadConfiguration."""
     text = data.decode("utf-8-sig")
-    root: Node = read_file(file, lambda node: node)
+    root = yaml.compose(text, Loader=yaml.SafeLoader)  # it was read as a policy before
+    if root is None:
+        raise Odd("it is empty")
     found = _first(old, entry.job)
     number = next((at for at, one in enumerate(old.jobs) if found and one.where == found.where), len(old.jobs))
     place = place_of(text, root, number)
@@ -185,10 +249,7 @@ def _with_entry(file: Path, data: bytes, old: Policy, entry: NewEntry) -> tuple[
 
 def _loaded(content: bytes, old: Policy, entry: NewEntry, place: int, folder: Path) -> int:
     """The line of the entry in the new file. Raises Odd where the file does not say what it said, BadConfiguration."""
-    with tempfile.TemporaryDirectory() as elsewhere:
-        file = Path(elsewhere) / "policy.yaml"
-        file.write_bytes(content)
-        new = load_policy(file, folder=folder)
+    new = _load(content, Path("policy.yaml"), folder)
     effective = new.for_job(entry.job)
     others = (*new.jobs[:place], *new.jobs[place + 1 :])
     if effective.match != entry.job or effective.mode is not Mode.OBSERVE or _said(new, others) != _said(old, old.jobs):

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from driftguard.errors import DriftGuardError
-from driftguard.flow.decide import Action, Judged
+from driftguard.flow.decide import Action, Judged, Verdict
 from driftguard.flow.evidence import Coverage, build_evidence
 from driftguard.flow.moment import to_text
 from driftguard.flow.record import Baseline, Entry
@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # types only: a view of an error needs none of the verbs
     from driftguard.guard.scan import ScanReport
 
 View = dict[str, Any]
+
+_MOST_OF_A_JOB, _MOST_FINDINGS = 50, 2000  # of a scan: it is one answer, also over HTTP
 
 
 def json_text(view: Mapping[str, Any]) -> str:
@@ -155,9 +157,10 @@ def _halt(halt: HaltRow) -> View:
 
 def job_view(view: JobView) -> View:
     """{job, version, cloud, tenant, generation, recorded_at, retired_at, lease {run, until, halt}, settling, good_at,
-    selectors, ledger {number, head}, halts, halt, baseline}.
+    selectors, ledger {number, head}, halts, halt, mode, baseline}.
 
-    `version` is the row's version (its ETag: what `--if-match` takes).
+    `version` is the row's version (its ETag: what `--if-match` takes). `mode` is enforce or observe, as the policy says now;
+    null where the policy cannot be loaded.
 
     `halt` is the one that is not final, or null; `halts` how many there ever were. `baseline` is {generation, at, by, run,
     ticket, resources [{resource, type, api_version, etag, fingerprint, at, provenance, proven}]}; null where nothing is.
@@ -187,6 +190,7 @@ def _job(view: JobView) -> View:
         "ledger": {"number": job.ledger_number, "head": job.ledger_head},
         "halts": job.halts,
         "halt": _halt(view.halt) if view.halt else None,
+        "mode": str(view.mode) if view.mode else None,
     }
 
 
@@ -246,7 +250,10 @@ def deliveries_view(deliveries: Sequence[Delivered]) -> View:
 
 
 def scan_view(report: ScanReport) -> View:
-    """{scan, jobs [{job, verdict, observed, why, halt, problem}], notes_waiting, exit_code}.
+    """{scan, jobs [{job, verdict, observed, why, halt, problem, findings, findings_left}], notes_waiting, exit_code}.
+
+    `findings` are in the form of the evidence, what halts first, at most 50 a job and 2,000 in all; `findings_left` are so
+    many more. A job whose verdict is proceed has none.
 
     `verdict` is proceed, halt, cannot tell, or busy for a job that was left alone; `halt` is an id, or null; `problem` the
     stable name of the error where a job could not be judged at all.
@@ -257,9 +264,10 @@ def scan_view(report: ScanReport) -> View:
     ]
     rows += [_scanned(job, "busy", "another run updates it, or it is settling") for job in report.busy]
     rows += [_scanned(job, "cannot tell", str(error), problem=error.problem) for job, error in report.errors.items()]
+    rows.sort(key=lambda row: str(row["job"]))
     return {
         "scan": report.scan,
-        "jobs": sorted(rows, key=lambda row: str(row["job"])),
+        "jobs": _with_findings(rows, report),
         "notes_waiting": sum(1 for note in report.delivered if note.problem),
         "exit_code": report.exit_code,
     }
@@ -269,6 +277,18 @@ def _scanned(
     job: str, verdict: str, why: str, halt: str | None = None, observed: bool = False, problem: str | None = None
 ) -> View:
     return {"job": job, "verdict": verdict, "observed": observed, "why": why, "halt": halt, "problem": problem}
+
+
+def _with_findings(rows: Sequence[View], report: ScanReport) -> list[View]:
+    unclear = {one.job: one.judgement.judged for one in report.answers if one.verdict is not Verdict.PROCEED}
+    room = _MOST_FINDINGS
+    told = []
+    for row in rows:
+        found = findings_view(unclear.get(row["job"], ()))
+        shown = found[: min(_MOST_OF_A_JOB, room)]
+        room -= len(shown)
+        told.append({**row, "findings": shown, "findings_left": len(found) - len(shown)})
+    return told
 
 
 def error_view(error: DriftGuardError) -> View:

@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from driftguard.flow.moment import from_text
-from driftguard.render.findings import resource_name, when_text
+from driftguard.render.findings import change_line, configuration, headline, resource_name, when_text
 from driftguard.render.members import Members, count, mapping, mappings, text
 from driftguard.render.tables import age, number, table
 from driftguard.render.untrusted import one_line
 
 _CELL = 48
 _MOST_RESOURCES = 200
+_MOST_FINDINGS = 5
+_NO_JOBS = (
+    "No jobs that are recorded here and open to you."  # true of a service too, which tells what the caller may see
+)
+_OBSERVED = "observe mode: nothing is stopped"
 
 
 def halts_text(view: Members, now: datetime) -> str:
@@ -46,7 +51,7 @@ def jobs_text(view: Members) -> str:
     """A table: job, generation, when recorded, state."""
     jobs = mappings(view, "jobs")
     if not jobs:
-        return "No jobs: nothing is recorded yet."
+        return _NO_JOBS
     rows = [(_cell(job, "job"), _cell(job, "generation"), _when(job, "recorded_at"), _job_state(job)) for job in jobs]
     return table(("JOB", "GENERATION", "RECORDED", "STATE"), rows)
 
@@ -76,7 +81,8 @@ def _job_state(job: Members) -> str:
         states.append("settling: its last record waits for resources")
     if halt:
         states.append(f"halt {_shown(halt, 'id')} is {_shown(halt, 'state', 40)}")
-    return "; ".join(states) or ("ready" if count(job, "generation") else "nothing recorded")
+    said = "; ".join(states) or ("ready" if count(job, "generation") else "nothing recorded")
+    return f"{said}; {_OBSERVED}" if job.get("mode") == "observe" and not job.get("retired_at") else said
 
 
 def _baseline(baseline: Members) -> list[str]:
@@ -144,16 +150,40 @@ def _place(one: Members) -> str:
 
 
 def scan_text(view: Members) -> str:
-    """A table: job, verdict, halt, why; below it how many of each verdict, and how many notes wait."""
+    """A table: job, verdict, halt, why; below it what was found of each job, how many of each verdict, and what waits."""
     jobs = mappings(view, "jobs")
     if not jobs:
-        return "No jobs: nothing is recorded yet."
+        return _NO_JOBS
     rows = [(_cell(job, "job"), _verdict(job), _cell(job, "halt"), _shown(job, "why", 200)) for job in jobs]
     counts = Counter(_verdict(job) for job in jobs)
     judged = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts))
     waiting = count(view, "notes_waiting")
     notes = f"; {number(waiting, 'note waits', 'notes wait')} (driftguard deliveries)" if waiting else ""
-    return "\n".join([table(("JOB", "VERDICT", "HALT", "WHY"), rows), f"{judged}{notes}"])
+    found = [line for job in jobs for line in _found(job)]
+    return "\n".join([table(("JOB", "VERDICT", "HALT", "WHY"), rows), *found, f"{judged}{notes}"])
+
+
+def _found(job: Members) -> list[str]:
+    """The findings of one job in short: the resource, the first path that counts, and who wrote it."""
+    findings = mappings(job, "findings")
+    if not findings:
+        return []
+    lines = [f"  {_finding(finding)}" for finding in findings[:_MOST_FINDINGS]]
+    left = len(findings) - len(lines) + count(job, "findings_left")
+    more = [f"  and {left} more (--json, or driftguard check --job {_shown(job, 'job')} --gate)"] if left > 0 else []
+    return [f"{_shown(job, 'job')}:", *lines, *more]
+
+
+def _finding(finding: Members) -> str:
+    changes = configuration(finding)
+    what = change_line(changes[0]) if changes else headline(finding)
+    more = f" (+{len(changes) - 1})" if len(changes) > 1 else ""
+    return f"{resource_name(text(finding, 'resource'))}: {what}{more}{_writer(finding)}"
+
+
+def _writer(finding: Members) -> str:
+    who = _shown(mapping(finding, "attribution"), "who", 80)
+    return f", by {who}" if who else ""
 
 
 def _verdict(job: Members) -> str:

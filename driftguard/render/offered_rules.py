@@ -1,7 +1,8 @@
 """The policy rules that would ignore what was seen to differ by itself, as YAML to paste.
 
 Rules:
-- A rule is offered for a difference that nobody is known to have made; a person's change is none to be ignored for good.
+- A rule is offered only where it is known that no person made the difference: the sources have told everything up to the
+  second look, and none of the writers is a person, or may be one. A person's change is none to be ignored for good.
 - It ignores exactly the one path. Its reason and owner are to be filled in.
 - Every text is quoted: no name of a resource ends up as something else.
 """
@@ -22,8 +23,7 @@ def offered_rules(differing: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
     """One rule for each type and path that counts: {resource_type, path, text}, the text to paste below `rules:`."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for one in differing:
-        by_a_person = (one.get("attribution") or {}).get("actor") == "person"
-        for change in configuration(one) if not by_a_person else ():
+        for change in configuration(one) if one["changes_by_itself"] else ():
             if change["path"]:
                 key = (str(one["type"]).lower(), str(change["path"]).lower())
                 found.setdefault(key, _rule(str(one["type"]), str(change["path"])))

@@ -5,13 +5,14 @@ The text is made from the view.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.decide import Action, Judged
-from driftguard.flow.reading import Cause
+from driftguard.flow.reading import Cause, Members
 from driftguard.guard.onboard import Beside, Onboarded
 from driftguard.guard.two_looks import Differing
 from driftguard.render.findings import (
@@ -25,6 +26,7 @@ from driftguard.render.findings import (
 )
 from driftguard.render.json_views import View, findings_view
 from driftguard.render.offered_rules import offered_rules
+from driftguard.render.tables import number
 from driftguard.render.untrusted import one_line
 
 _MOST = 20
@@ -37,15 +39,23 @@ _REMEDIES: Mapping[Cause, str] = {
     Cause.TOO_LARGE: "leave it out of the job, and guard what is in it by other ids",
     Cause.OUT_OF_TIME: "look again, or give the job a longer check_budget in the policy",
 }
+_LIST_REMEDIES: Mapping[Cause, str] = {
+    **_REMEDIES,
+    Cause.FORBIDDEN: "give the sign-in the role Reader there",
+    Cause.REFUSED: "correct the id, and see that the scope exists",
+    Cause.OUT_OF_TIME: "look again, or name smaller scopes",
+}
 
 
 def onboard_view(told: Onboarded, entry: Mapping[str, Any], following: Sequence[str], exit_code: int) -> View:
-    """{job, watch, read, verdict, differing, in_flight, unreadable, not_there, beside, on_unmanaged, guarded_by, not_in_body,
-    without_table, rules, generation, policy, told, entry, next, exit_code}.
+    """{job, watch, read, verdict, differing, in_flight, unreadable, not_there, not_listed, beside, on_unmanaged, guarded_by,
+    not_in_body, without_table, rules, log_latency, generation, policy, told, entry, next, exit_code}.
 
-    `watch` are seconds; `verdict` is what a check would answer; `differing` are findings as everywhere, with `counts`;
+    `watch` and `log_latency` are seconds; `verdict` is what a check would answer; `differing` are findings as everywhere,
+    with `counts`, `authors_known` (no other writer can still turn up) and `changes_by_itself` (and no person wrote);
     `rules` are {resource_type, path, text}, the text to paste; `entry` is {outcome, text, where, why, remedy}; `next` are
-    commands. `in_flight`, `unreadable` and `not_there` are {resource, type, cause, detail, remedy}.
+    commands. `in_flight`, `unreadable` and `not_there` are {resource, type, cause, detail, remedy}, `not_listed` are {scope,
+    cause, detail, remedy}.
     """
     differing = [_differing(one) for one in told.looks.differing]
     silent = told.looks.silent
@@ -53,17 +63,19 @@ def onboard_view(told: Onboarded, entry: Mapping[str, Any], following: Sequence[
         "job": told.job,
         "watch": told.watch,
         "read": told.looks.read,
-        "verdict": str(told.looks.verdict),
+        "verdict": str(told.verdict),
         "differing": differing,
         "in_flight": [_silent(one) for one in silent if one.kind is FindingKind.IN_FLIGHT],
         "unreadable": [_silent(one) for one in silent if one.kind is FindingKind.UNREADABLE],
         "not_there": [_silent(one) for one in silent if one.kind is FindingKind.GONE],
+        "not_listed": [_not_listed(one) for one in told.not_listed],
         "beside": [_beside(one) for one in told.beside],
         "on_unmanaged": str(told.on_unmanaged),
         "guarded_by": {resource: list(jobs) for resource, jobs in told.guarded_by.items()},
         "not_in_body": {kind: list(parts) for kind, parts in told.not_in_body.items()},
         "without_table": list(told.without_table),
         "rules": offered_rules(differing),
+        "log_latency": told.log_latency,
         "generation": told.generation,
         "policy": told.policy,
         "told": list(told.told),
@@ -75,7 +87,22 @@ def onboard_view(told: Onboarded, entry: Mapping[str, Any], following: Sequence[
 
 def _differing(one: Differing) -> View:
     found = replace(one.judged.finding, changes=one.changes)
-    return {**findings_view([Judged(found, one.judged.action, one.judged.reason)])[0], "counts": one.counts}
+    return {
+        **findings_view([Judged(found, one.judged.action, one.judged.reason)])[0],
+        "counts": one.counts,
+        "authors_known": one.authors_known,
+        "changes_by_itself": one.changes_by_itself,
+    }
+
+
+def _not_listed(members: Members) -> View:
+    remedy = _LIST_REMEDIES.get(members.cause) if members.cause else None
+    return {
+        "scope": members.scope.id,
+        "cause": str(members.cause) if members.cause else None,
+        "detail": members.detail or None,
+        "remedy": remedy or "look again, or name what is in it one by one: --resource ID",
+    }
 
 
 def _silent(finding: Finding) -> View:
@@ -116,18 +143,20 @@ def onboard_text(view: Mapping[str, Any]) -> str:
     if view["differing"]:
         lines += _counting(counting)
         lines += _section(
-            "Rules that would ignore what nobody is known to have changed, for `rules:` in the policy",
+            "Rules that would ignore what no person changed, for `rules:` in the policy",
             _rule_lines(view["rules"]),
             0,
         )
+        lines += _not_attributed(counting, view["log_latency"])
         lines += _section(
             "Differed, and counts for nothing", [f"{n.resource}: {n.what} ({n.why})" for n in noise(counting, passed)]
         )
-    else:
+    elif read:
         lines.append("Nothing differed between the two looks.")
     lines += _section("Still being changed", map(_silent_line, view["in_flight"]))
     lines += _section("Could not be read", map(_silent_line, view["unreadable"]))
     lines += _section("Not there", map(_silent_line, view["not_there"]))
+    lines += _section("Could not be listed", map(_not_listed_line, view["not_listed"]))
     lines += _besides(view["beside"])
     guarded = [f"{resource_name(one)}: {one_line(', '.join(jobs), 160)}" for one, jobs in view["guarded_by"].items()]
     lines += _section("Guarded by another job already", guarded)
@@ -150,6 +179,33 @@ def _counting(counting: Sequence[Mapping[str, Any]]) -> list[str]:
         lines += _more(len(configuration(one)) - _MOST)
         lines += [f"  {text}" for text in [author(one)] if text and one.get("attribution")]
     return [*lines, *_more(len(counting) - _MOST)]
+
+
+def _not_attributed(counting: Sequence[Mapping[str, Any]], log_latency: float) -> list[str]:
+    """For what no rule is offered yet, since it is not known whether a person wrote it."""
+    waiting = [one for one in counting if not one["authors_known"] and configuration(one)]
+    if not waiting:
+        return []
+    minutes = math.ceil(log_latency / 60)
+    lines = [
+        "",
+        "Not attributed yet, so no rule is offered:",
+        *(f"  {resource_name(one['resource'])}: {_why_not_attributed(one)}" for one in waiting[:_MOST]),
+        *_more(len(waiting) - _MOST),
+    ]
+    late = (
+        f"  The Activity Log is up to {number(minutes, 'minute', 'minutes')} late: look again with --wait-for-authors,"
+    )
+    return [*lines, f"{late} which asks it that much later."]
+
+
+def _why_not_attributed(one: Mapping[str, Any]) -> str:
+    return one_line((one.get("attribution") or {}).get("why") or "", 200) or "another writer may still turn up"
+
+
+def _not_listed_line(one: Mapping[str, Any]) -> str:
+    cause = f"{one_line(one['cause'], 40)}; " if one["cause"] else ""
+    return f"{one_line(one['scope'], 200)}: {cause}{one_line(one['detail'] or '', 200)}: {one_line(one['remedy'], 200)}"
 
 
 def _rule_lines(rules: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -70,6 +70,13 @@ COMMAND_LINES: list[tuple[str, ...] | str] = [
     ("jobs", "retire", "shop", *DANA, "--if-match", "1"),
     ("jobs", "retire", "shop", *DANA),
     ("check", "--job", "shop", "--run", "r7"),
+    ("scan", "--job", "shop"),
+    ("check", "--job", "beside", "--run", "x" * 300),
+    ("check", "--job", "beside", "--run", "r8", "--ticket", "x" * 300),
+    ("record", "--job", "beside", "--run", "r8", "--stage", "x" * 300),
+    ("check", "--job", "beside", "--run", "r9", "--ticket", ""),
+    ("jobs", "release", "beside", "--clearance", "CLEARANCE", "--if-match", "1"),
+    ("jobs", "release", "beside", "--clearance", "CLEARANCE"),
 ]
 
 

@@ -62,3 +62,16 @@ def test_a_change_that_names_an_old_version_is_refused_and_one_that_names_the_pr
     assert shop.written() == before
     assert shop(*words, "--if-match", version).code == 0
     assert shop("jobs", "show", "shop", "--json").json()["version"] != version
+
+
+def test_the_mode_of_a_job_is_told_by_the_policy_of_now(shop: Shop) -> None:
+    assert shop("jobs", "show", "shop", "--json").json()["mode"] == "enforce"
+    assert "observe" not in shop("jobs", "list").out
+    policy = shop.folder / "policy.yaml"
+    policy.write_text(policy.read_text() + 'jobs: [{match: "*", mode: observe}]\n')
+    assert shop("jobs", "show", "shop", "--json").json()["mode"] == "observe"
+    assert shop("jobs", "show", "shop").out.startswith("Job shop: ready; observe mode: nothing is stopped\n")
+    assert "ready; observe mode: nothing is stopped" in shop("jobs", "list").out
+    policy.write_text("version: 9\n")
+    ran = shop("jobs", "show", "shop", "--json")
+    assert (ran.code, ran.json()["mode"]) == (0, None)

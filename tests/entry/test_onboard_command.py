@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import shlex
 import string
@@ -141,6 +143,82 @@ def test_a_job_that_is_enforced_today_is_not_taken_out_of_it(shop: Shop) -> None
     assert "driftguard record" not in ran.out
 
 
+ENFORCED = 'version: 1\njobs:\n  - match: "*"\n    mode: enforce\n'
+
+
+@pytest.mark.parametrize("mode", ["", "    mode: enforce\n"])
+def test_an_enforced_job_stays_enforced_where_no_store_tells_whether_it_is_recorded(shop: Shop, mode: str) -> None:
+    before = f'version: 1\njobs:\n  - match: "*"\n{mode}    settle: 0s\n'
+    policy_of(shop).write_text(before)
+    ran = shop(*ONBOARD)
+    assert (ran.code, policy_of(shop).read_text()) == (3, before)
+    assert f"the entry for '*' at {policy_of(shop)}:3 enforces the job shop today" in ran.out
+    assert f"is not there ({shop.store})" in ran.out and "--store or DRIFTGUARD_STORE" in ran.out
+    assert '  - match: "shop"\n    mode: observe\n' in ran.out
+    assert shop(*ONBOARD, "--dry-run").code == 3
+
+
+def test_an_enforced_job_stays_enforced_where_the_store_cannot_be_read(shop: Shop) -> None:
+    policy_of(shop).write_text(ENFORCED)
+    shop.store.write_text("no database")
+    ran = shop(*ONBOARD)
+    assert (ran.code, policy_of(shop).read_text(), shop.store.read_text()) == (3, ENFORCED, "no database")
+    assert "the store cannot be read, so the job shop may be guarded already" in ran.out
+
+
+def test_a_job_that_the_store_does_not_know_gets_its_entry_before_the_one_for_everybody(shop: Shop) -> None:
+    assert shop("record", "--job", "other", "--resource", VNET).code == 0
+    policy_of(shop).write_text(ENFORCED)
+    assert shop(*ONBOARD).code == 0
+    assert policy_of(shop).read_text() == ENFORCED.replace("jobs:\n", 'jobs:\n  - match: "shop"\n    mode: observe\n')
+
+
+def test_without_a_store_it_is_told_that_a_guarded_job_would_leave_enforcement(shop: Shop) -> None:
+    ran = shop(*ONBOARD)
+    assert (ran.code, "mode: observe" in policy_of(shop).read_text()) == (0, True)
+    assert f"the store {shop.store} is not there" in ran.out and "takes it out of enforcement" in ran.out
+
+
+@pytest.mark.parametrize("text", ["", "# ours\n", "version: 1\njobs:\n", "jobs: null  # none yet\nversion: 1\n"])
+def test_a_policy_file_that_is_only_begun_is_finished(shop: Shop, text: str) -> None:
+    policy_of(shop).write_text(text)
+    assert shop(*ONBOARD).code == 0
+    assert shop("policy", "check", str(policy_of(shop))).code == 0
+    assert 'match: "shop"' in policy_of(shop).read_text()
+
+
+def test_a_pipe_is_no_policy_file_and_is_not_waited_for(shop: Shop) -> None:
+    pipe = shop.folder / "pipe.yaml"
+    os.mkfifo(pipe)
+    ran = shop(*ONBOARD, "--policy", str(pipe))
+    assert (ran.code, ran.out) == (3, "") and "is no plain file" in ran.err
+
+
+def test_a_scope_that_cannot_be_listed_is_reported_with_exit_code_2(shop: Shop) -> None:
+    shop.sandbox.fault(f"{NETWORK}/resources", "403")
+    ran = shop(*ONBOARD, "--resource-group", NETWORK)
+    assert ran.code == 2
+    assert "1 read twice" in ran.out and f"Could not be listed:\n  {NETWORK}: forbidden; " in ran.out
+
+
+def piped_in(text: str) -> io.TextIOWrapper:
+    stream = io.BytesIO(text.encode())
+    stream.name = "<stdin>"  # as the real one has it
+    return io.TextIOWrapper(stream, encoding="utf-8")
+
+
+def test_piped_ids_are_named_one_by_one_in_the_next_commands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = ("onboard", "--job", "shop", "--ids-file", "-", "--watch", "0")
+    monkeypatch.setattr("sys.stdin", piped_in(f"{VNET}\n{NAT}\n"))
+    ran = shop(*piped)
+    assert f"driftguard record --job shop --resource {VNET} --resource {NAT}\n" in ran.out
+    many = "".join(f"{VNET}/subnets/s{number}\n" for number in range(21))
+    monkeypatch.setattr("sys.stdin", piped_in(many))
+    ran = shop(*piped)
+    assert "driftguard record --job shop --ids-file ids.txt\n" in ran.out
+    assert "save them as ids.txt for the next commands" in ran.out
+
+
 def test_an_existing_store_is_only_read(shop: Shop) -> None:
     assert shop("record", "--job", "network", "--resource", VNET).code == 0
     before = shop.written()["store"]
@@ -186,6 +264,7 @@ def test_the_view_has_its_members(shop: Shop) -> None:
     assert set(shop(*ONBOARD, "--json").json()) == {
         "job", "watch", "read", "verdict", "differing", "in_flight", "unreadable", "not_there", "beside", "on_unmanaged",
         "guarded_by", "not_in_body", "without_table", "rules", "generation", "policy", "told", "entry", "next", "exit_code",
+        "not_listed", "log_latency",
     }  # fmt: skip
 
 

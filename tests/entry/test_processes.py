@@ -138,6 +138,31 @@ def test_a_full_output_is_one_line_and_never_zero_or_one(shop: Shop, arguments: 
         assert both.returncode == code
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("check", "--job", "shop", "--run", "1"), 0),
+        (("check", "--job", "nobody", "--run", "1"), 2),
+        (("jobs", "list", "--json"), 0),
+        (("chekc",), 3),
+        (("--version",), 0),
+    ],
+)
+def test_closed_streams_change_no_exit_code_and_no_file(
+    shop: Shop, arguments: tuple[str, ...], code: int, closed: tuple[int, ...]
+) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    command = [sys.executable, "-m", "driftguard", *arguments]
+    environ = {**plain_environment(), **shop.environ}
+    ran = subprocess.run(command, cwd=shop.folder, env=environ, preexec_fn=close, check=False)
+    assert ran.returncode == code
+    assert process(shop, "jobs", "list").returncode == 0
+
+
 def test_an_interrupt_during_a_check_decides_nothing(shop: Shop) -> None:
     before = shop.written()
     with running_stub() as silent:

@@ -48,6 +48,16 @@ def test_only_the_named_jobs_are_judged(shop: Shop) -> None:
     assert (ran.code, [job["job"] for job in ran.json()["jobs"]]) == (0, ["rules"])
 
 
+def test_a_named_job_that_is_retired_is_told_and_is_not_judged(shop: Shop) -> None:
+    retired = shop("jobs", "retire", "nets", "--as", "dana@contoso.com", "--reason", "it is gone")
+    assert retired.code == 0
+    assert [row["job"] for row in shop("scan", "--json").json()["jobs"]] == ["rules"]
+    named = shop("scan", "--job", "nets", "--job", "rules", "--json")
+    [nets, rules] = named.json()["jobs"]
+    assert (nets["job"], nets["verdict"], rules["verdict"]) == ("nets", "cannot tell", "proceed")
+    assert "is retired" in nets["why"] and named.code == 2
+
+
 def test_what_cannot_be_read_is_two_and_the_other_jobs_are_judged(shop: Shop) -> None:
     shop.sandbox.fault(VNET, "403")
     ran = shop("scan")
@@ -61,3 +71,16 @@ def test_a_job_that_a_run_is_updating_is_left_alone(shop: Shop) -> None:
     ran = shop("scan")
     assert ran.code == 0 and "1 busy, 1 proceed" in ran.out
     assert shop("halts", "list").out == "No halts.\n"
+
+
+def test_a_job_that_is_observed_tells_what_was_found_of_it(shop: Shop) -> None:
+    policy = shop.folder / "policy.yaml"
+    policy.write_text(policy.read_text() + 'jobs: [{match: "*", mode: observe}]\n')
+    shop.sandbox.patch(VNET, {"tags": {"by": "hand"}}, as_="person-portal")
+    told = {job["job"]: job for job in shop("scan", "--json").json()["jobs"]}
+    [finding] = told["nets"]["findings"]
+    assert (told["nets"]["verdict"], told["nets"]["observed"], told["nets"]["findings_left"]) == ("halt", True, 0)
+    assert (finding["resource"], finding["changes"][0]["path"]) == (VNET, "tags.by")
+    assert (told["rules"]["findings"], told["rules"]["findings_left"]) == ([], 0)
+    ran = shop("scan")
+    assert 'nets:\n  vnet-shop: tags.by: (none) -> "hand", by rob@contoso.com\n' in ran.out

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -31,6 +31,7 @@ class Serving:
     server: str
     token: str | None
     browser: str | None
+    scope: str | None
     process: subprocess.Popen[str]
 
     @property
@@ -62,7 +63,7 @@ def serving(environ: Mapping[str, str], folder: Path, *words: str) -> Iterator[S
             raise AssertionError(process.stderr.read())
         told = json.loads(line)
         try:
-            yield Serving(told["server"], told["token"], told["browser"], process)
+            yield Serving(told["server"], told["token"], told["browser"], told["scope"], process)
         finally:
             process.kill()
 
@@ -87,6 +88,45 @@ def test_a_service_is_the_command_lines_own_with_what_it_prints(shop: Shop) -> N
 def _client(service: Serving) -> dict[str, str]:
     """The environment of a client: nothing but what the service printed."""
     return service.environ
+
+
+def test_a_halt_is_told_with_its_page_here_where_a_browser_can_sign_in(shop: Shop) -> None:
+    with serving(shop.environ, shop.folder) as service:
+        assert shop("record", "--job", "shop", "--resource", VNET, environ=service.environ).code == 0
+        shop.sandbox.patch(VNET, {"tags": {"by": "hand"}}, as_="person-portal")
+        halted = shop("check", "--job", "shop", "--run", "r", environ=service.environ)
+        assert halted.code == 1
+        assert f"Review: {service.server}/ui/halts/h-" in halted.out
+
+
+@pytest.mark.parametrize("policy", ["missing.yaml", "wrong.yaml"])
+def test_a_policy_that_is_missing_or_wrong_ends_it_before_it_serves(shop: Shop, policy: str) -> None:
+    (shop.folder / "wrong.yaml").write_text("version: 1\njobs: {\n")
+    told = shop("serve", "--port", "0", "--policy", str(shop.folder / policy))
+    assert (told.code, told.out) == (3, "")
+    assert policy in told.err and "Traceback" not in told.err
+
+
+def test_a_store_that_is_none_of_ours_is_told_at_the_start(shop: Shop) -> None:
+    shop.store.write_text("this is no database" * 500)
+    with serving(shop.environ, shop.folder) as service:
+        assert service.get("/healthz").status == 200
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(timeout=_GENEROUS)
+        assert service.process.stderr is not None
+        assert str(shop.store) in service.process.stderr.read()
+
+
+def test_connections_that_send_nothing_take_nothing_from_others(shop: Shop) -> None:
+    with serving(shop.environ, shop.folder) as service:
+        place = urlsplit(service.server)
+        with ExitStack() as idle:
+            for number in range(700):
+                connection = idle.enter_context(socket.create_connection((str(place.hostname), place.port or 0)))
+                if number % 2:
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127")
+            for _ in range(20):
+                assert service.get("/healthz").status == 200
 
 
 def test_it_answers_health_soon_and_says_nothing_of_itself(shop: Shop) -> None:
@@ -169,6 +209,7 @@ def test_with_an_identity_provider_there_is_no_local_token(shop: Shop) -> None:
     }
     with serving(environ, shop.folder) as service:
         assert service.token is None and service.browser is None
+        assert service.scope == "api://guard/.default"
         assert service.get("/healthz").status == 200
         assert service.get("/api/jobs", Authorization="Bearer " + "x" * 40).status in (401, 503)
 

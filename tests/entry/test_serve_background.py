@@ -70,6 +70,20 @@ def test_a_fault_is_told_in_one_line_and_the_loop_goes_on(tmp_path: Path) -> Non
         assert time.at == 240
 
 
+def test_a_line_that_cannot_be_written_ends_no_loop(tmp_path: Path) -> None:
+    with story(tmp_path) as shop:
+        shop.first_record()
+        tried: list[str] = []
+
+        def tell(line: str) -> None:
+            tried.append(line)
+            raise OSError(28, "No space left on device")
+
+        time = Time(1000)
+        Background(lambda: shop.guard, scan_every=300.0, now=time.now, wait=time.wait, tell=tell).run()
+        assert tried == ["scan: 1 jobs"] * 3
+
+
 def test_what_takes_longer_than_its_interval_does_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with story(tmp_path) as shop:
         shop.first_record()

@@ -89,6 +89,7 @@ def test_a_caller_is_bound_by_an_id_in_any_letter_case(caller: Caller, role: Rol
     [
         # A principal is for who has no list of pipelines: a list says who may, all of it.
         (PIPELINE, Role.PIPELINE, JobPolicy(pipelines=(TEAM,), principals=(Principal(app_id=APP),))),
+        (PIPELINE, Role.PIPELINE, JobPolicy(pipelines=(), principals=(Principal(app_id=APP),))),
         (PIPELINE, Role.PIPELINE, JobPolicy(principals=(Principal(user="rob@contoso.com", label=APP),))),
         (PIPELINE, Role.PIPELINE, JobPolicy(readers=(APP,), reviewers=(APP,))),
         (READER, Role.READER, JobPolicy(reviewers=(TEAM,), pipelines=(TEAM,))),

@@ -91,8 +91,22 @@ def test_a_decision_needs_somebody_who_takes_it(nobody: Person) -> None:
 
 
 def test_a_person_comes_back_from_json_as_it_was() -> None:
-    for person in (DANA, Person(), Person("a", "b", "c", asserted=True)):
+    for person in (DANA, Person(), Person("a", "b", "c", asserted=True), Person("a", aliases=("b", "c"))):
         assert Person.from_dict(person.to_dict()) == person
+
+
+def test_a_person_without_aliases_is_written_and_read_as_before_there_were_any() -> None:
+    written = {"name": "a", "object_id": "b", "app_id": "", "asserted": False}
+    assert Person("a", "b").to_dict() == written
+    assert Person.from_dict(written) == Person("a", "b")
+
+
+def test_who_started_a_run_under_another_of_their_names_does_not_decide() -> None:
+    guest = Person("dana_fabrikam.com#EXT#@contoso.onmicrosoft.com", "oid", aliases=("dana@fabrikam.com",))
+    assert not allowed(guest, starter=Person("Dana@Fabrikam.com", asserted=True))
+    assert not allowed(guest, authors=[Person("dana@fabrikam.com")])
+    assert not allowed(guest, starter=Person("d"), identities={"d": ("dana@fabrikam.com",)})
+    assert allowed(guest, authors=[ERIN], starter=ERIN)
 
 
 WRITTEN = [kind for kind in FindingKind if kind not in UNREAD]

@@ -109,32 +109,65 @@ def test_only_so_many_old_ones_are_removed_at_once_and_no_young_one(telling: Wor
     assert look(telling, young).state == calls.RUNNING
 
 
-def test_what_was_sealed_under_other_rules_is_told_to_nobody_and_removed(telling: World) -> None:
-    call = begun(telling)
-    calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
+def change_rules(telling: World) -> None:
     policy = replace(telling.guard.policy(), digest="another")
     telling.guard = replace(telling.guard, policy=lambda: policy)
-    assert look(telling, call).state == calls.LOST
-    assert telling.guard.store.list(JOB, CALL) == []
+
+
+def test_what_was_sealed_under_other_rules_is_told_to_nobody_and_the_call_is_lost_for_a_day(telling: World) -> None:
+    small, large = begun(telling), begun(telling)
+    calls.finish(telling.guard, small, calls.Outcome(answer={**VIEW, "why": "Quiet-Otter"}))
+    calls.finish(telling.guard, large, calls.Outcome(answer={**VIEW, "findings": ["Quiet-Otter" * 100] * 2000}))
+    change_rules(telling)
+    for call in (small, large, small):
+        assert look(telling, call) == calls.Call(call.id, calls.LOST, call.body["started_at"])
+    assert "Quiet-Otter" not in str(telling.guard.store.list(JOB, CALL))
+    assert telling.guard.store.blobs(f"{JOB}/call/") == []
+    telling.advance(hours=25)
+    begun(telling)
+    with pytest.raises(NotFound):
+        look(telling, small)
 
 
 def test_an_answer_made_under_rules_that_are_no_longer_those_of_today_is_not_written_down(telling: World) -> None:
     call = begun(telling)
-    policy = replace(telling.guard.policy(), digest="another")
-    telling.guard = replace(telling.guard, policy=lambda: policy)
-    calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
-    assert telling.guard.store.list(JOB, CALL) == []
+    change_rules(telling)
+    calls.finish(telling.guard, call, calls.Outcome(answer={**VIEW, "why": "Quiet-Otter"}))
+    assert look(telling, call).state == calls.LOST
+    assert "Quiet-Otter" not in str(telling.guard.store.list(JOB, CALL))
 
 
-def test_sealing_a_job_again_removes_what_was_answered_before_and_leaves_what_still_works(telling: World) -> None:
+@pytest.mark.parametrize("change", ["before it ended", "afterwards"])
+def test_a_record_that_was_written_says_so_also_where_its_answer_is_lost(telling: World, change: str) -> None:
+    call = calls.begin(telling.guard, JOB, "record", "alice")
+    if change == "before it ended":
+        change_rules(telling)
+    told = {"generation": 2, "proposal": None, "exit_code": 0, "halt": "h-1"}
+    calls.finish(telling.guard, call, calls.Outcome(answer={"record": "r-1"}, summary=told))
+    change_rules(telling)
+    for _ in range(2):
+        found = calls.look(telling.guard, JOB, "record", call.id, "alice")
+        assert (found.state, found.answer) == (calls.LOST, None)
+        assert found.summary == {"generation": 2, "proposal": None, "exit_code": 0}
+
+
+def test_a_call_has_the_time_at_which_it_was_submitted(telling: World) -> None:
+    call = calls.begin(telling.guard, JOB, "check", "alice", "2026-03-01T02:14:07.000000Z")
+    assert look(telling, call).started_at == "2026-03-01T02:14:07.000000Z"
+    assert look(telling, call).state == calls.RUNNING
+
+
+def test_sealing_a_job_again_removes_every_answer_of_before_and_leaves_what_still_works(telling: World) -> None:
     for number in range(45):
         call = begun(telling, f"caller-{number}")
         calls.finish(telling.guard, call, calls.Outcome(answer=VIEW))
     working = begun(telling)
-    policy = replace(telling.guard.policy(), digest="another")
-    telling.guard = replace(telling.guard, policy=lambda: policy)
+    change_rules(telling)
     cleared(telling.check())
-    assert [row.id for row in telling.guard.store.list(JOB, CALL)] == [working.id]
+    rows = {row.id: row.body for row in telling.guard.store.list(JOB, CALL)}
+    assert len(rows) == 46 and rows[working.id]["state"] == calls.RUNNING
+    del rows[working.id]
+    assert all(body["state"] == calls.LOST and "told" not in body for body in rows.values())
 
 
 def test_a_call_that_was_removed_is_not_written_again(telling: World) -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftguard.errors import BadConfiguration
 from driftguard.flow.halt import Decision, State
 from driftguard.flow.ledger import GENESIS
+from driftguard.guard.blobs import Damaged
 from driftguard.guard.rows import SCHEMA, HaltRow, JobRow, Lease
 from tests.guard.halts import halt_row
 
@@ -102,3 +104,34 @@ def test_a_halt_is_final_exactly_in_the_states_that_have_no_way_out(state: State
 def test_the_decision_in_force_is_read_from_the_decision_and_not_from_a_proposal(decision: Decision) -> None:
     assert halt_row(decision={"decision": str(decision)}).decided is decision
     assert halt_row(proposal={"decision": str(decision)}).decided is None
+
+
+WHOLE_JOB, WHOLE_HALT = JobRow("shop").to_body(), halt_row().to_body()
+
+
+@pytest.mark.parametrize(
+    ("row", "body"),
+    [
+        (JobRow, {}),
+        (JobRow, {"x": 1}),
+        (JobRow, {**WHOLE_JOB, "more": 1}),
+        (JobRow, {**WHOLE_JOB, "generation": "3"}),
+        (JobRow, {**WHOLE_JOB, "lease": {"run": "r"}}),
+        (JobRow, {**WHOLE_JOB, "lease": "r"}),
+        (JobRow, {**WHOLE_JOB, "schema": "1"}),
+        (HaltRow, {}),
+        (HaltRow, {**WHOLE_HALT, "state": "asleep"}),
+        (HaltRow, {**WHOLE_HALT, "summary": None}),
+        (HaltRow, {key: value for key, value in WHOLE_HALT.items() if key != "findings"}),
+    ],
+)
+def test_a_row_of_a_form_that_was_never_written_is_damaged(row: type[JobRow | HaltRow], body: dict[str, Any]) -> None:
+    with pytest.raises(Damaged) as caught:
+        row.from_body(body)
+    assert caught.value.remedy and caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("row", [JobRow, HaltRow])
+def test_a_row_of_a_later_schema_asks_for_the_version_that_wrote_it(row: type[JobRow | HaltRow]) -> None:
+    with pytest.raises(BadConfiguration, match=f"schema {SCHEMA + 1}.*{SCHEMA}"):
+        row.from_body({"schema": SCHEMA + 1, "whatever": "it holds"})

@@ -156,6 +156,18 @@ def test_what_an_entry_for_everybody_said_is_told_to_apply_no_longer(file: Path)
         ("? version\n: 1\n", "? version\n: 1\njobs:\n" + indented(2)),
         ("version: 1\njobs:\n- &one\n  match: x\n", "version: 1\njobs:\n- &one\n  match: x\n" + indented(0)),
         ("version: 1\n...\n", "version: 1\njobs:\n" + indented(2) + "...\n"),
+        ("", "version: 1\njobs:\n" + indented(2)),
+        ("\n\n", "\n\nversion: 1\njobs:\n" + indented(2)),
+        ("# ours", "# ours\nversion: 1\njobs:\n" + indented(2)),
+        ("# ours\r\n", "# ours\r\nversion: 1\r\njobs:\r\n" + indented(2, "\r\n")),
+        ("\ufeff# ours\n", "\ufeff# ours\nversion: 1\njobs:\n" + indented(2)),
+        ("---\n# ours\n", "---\n# ours\nversion: 1\njobs:\n" + indented(2)),
+        ("---\n# ours\n...\n", "---\n# ours\nversion: 1\njobs:\n" + indented(2) + "...\n"),
+        ("version: 1\njobs:\n", "version: 1\njobs:\n" + indented(2)),
+        ("version: 1\njobs:", "version: 1\njobs:\n" + indented(2)),
+        ("jobs: # none yet\nversion: 1\n", "jobs: # none yet\n" + indented(2) + "version: 1\n"),
+        ("jobs: null\nversion: 1\nrules: []\n", "jobs:\n" + indented(2) + "version: 1\nrules: []\n"),
+        ("version: 1\njobs: ~ # none\n", "version: 1\njobs: # none\n" + indented(2)),
     ],
 )
 def test_the_entry_stands_where_a_person_would_put_it(file: Path, text: str, expected: str) -> None:
@@ -183,6 +195,28 @@ def test_a_file_of_an_odd_form_is_left_alone_and_the_entry_is_to_be_pasted(file:
     assert plan.text == indented(2).rstrip("\n")
     assert write_entry(plan) == plan
     assert file.read_bytes().decode() == text
+
+
+@pytest.mark.parametrize("text", ["jobs:\n", "version: 1\njobs:\nrule: []\n", "version: 2\njobs: null\n", "null\n"])
+def test_a_file_that_is_wrong_beside_being_unfinished_is_an_error_that_names_it(file: Path, text: str) -> None:
+    with pytest.raises(BadConfiguration) as told:
+        planned(file, text)
+    assert str(file) in told.value.message
+    assert file.read_text() == text
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path(os.devnull), tmp_path):
+        with pytest.raises(BadConfiguration, match="no plain file"):
+            plan_entry(path, ENTRY, folder=policies_folder())
+
+
+def test_the_plan_says_which_entry_enforces_the_job_today(file: Path) -> None:
+    assert planned(file, "version: 1\njobs:\n- match: '*'\n").enforced_by == f"the entry for '*' at {file}:3"
+    assert planned(file, "version: 1\njobs:\n- match: '*'\n  mode: observe\n").enforced_by == ""
+    assert planned(file, "version: 1\ndefaults: {settle: 0s}\n").enforced_by == ""
 
 
 def test_a_narrower_entry_applies_already_and_nothing_is_written(file: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from driftguard.errors import Busy, HaltOpen
@@ -8,6 +9,7 @@ from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.decide import Action, Judged, Verdict
 from driftguard.flow.halt import State
 from driftguard.flow.moment import to_text
+from driftguard.flow.policy import Mode
 from driftguard.flow.reading import ETags
 from driftguard.flow.record import Baseline, Entry, Fate, Provenance
 from driftguard.flow.ticket import Delivery
@@ -17,6 +19,7 @@ from driftguard.guard.jobs import JobView
 from driftguard.guard.observe import Seen
 from driftguard.guard.record import Recorded
 from driftguard.guard.rows import JobRow, Lease
+from driftguard.guard.scan import ScanReport
 from driftguard.render.json_views import (
     check_view,
     deliveries_view,
@@ -27,6 +30,7 @@ from driftguard.render.json_views import (
     jobs_view,
     proposals_view,
     record_view,
+    scan_view,
 )
 from tests.render import told
 from tests.render.told import HALT, MOVED, NOW, NSG, answer, decision, evidence, halt
@@ -122,6 +126,20 @@ def test_a_job_shows_no_clearance_and_no_blob() -> None:
     assert view["baseline"]["resources"][0]["etag"] == "1"
     [listed] = jobs_view([JobView(row, "7", None, None)])["jobs"]
     assert "baseline" not in listed and listed["halt"] is None
+    assert (listed["mode"], jobs_view([JobView(row, "7", None, None, Mode.OBSERVE)])["jobs"][0]["mode"]) == (
+        None,
+        "observe",
+    )
+
+
+def test_a_scan_tells_at_most_so_many_findings_and_how_many_are_left() -> None:
+    many = tuple(replace(told.HALTING) for _ in range(60))
+    answers = [replace(answer(judged=many, observed=True), job=f"job-{number:02}") for number in range(45)]
+    proceed = replace(answer(Verdict.PROCEED, (UNCHANGED, told.TOLD)), job="job-99")
+    rows = scan_view(ScanReport("scan-1", (*answers, proceed), (), {}, ()))["jobs"]
+    assert [(len(row["findings"]), row["findings_left"]) for row in rows[:2]] == [(50, 10), (50, 10)]
+    assert [(len(row["findings"]), row["findings_left"]) for row in rows[39:41]] == [(50, 10), (0, 60)]
+    assert (rows[-1]["findings"], rows[-1]["findings_left"]) == ([], 0)
 
 
 def test_deliveries_tell_where_or_why_not() -> None:

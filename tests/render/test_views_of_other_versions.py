@@ -211,4 +211,9 @@ def test_a_scan_is_a_table_with_its_sum_below() -> None:
         "web   busy             -               another run",
         "1 busy, 1 halt (observed); 2 notes wait (driftguard deliveries)",
     ]
-    assert scan_text({"jobs": []}) == "No jobs: nothing is recorded yet."
+    view["jobs"][0]["findings"] = [{"resource": "/subscriptions/s", "finding": "rewound"}] * 7
+    view["jobs"][0]["findings_left"] = 3
+    text = scan_text(view).splitlines()
+    assert text[3:5] == ["shop:", "  s: is found to be rewound"]
+    assert text[9] == "  and 5 more (--json, or driftguard check --job shop --gate)"
+    assert scan_text({"jobs": []}) == "No jobs that are recorded here and open to you."

@@ -29,7 +29,7 @@ CLIENT_ID = "cccccccc-1111-4000-8000-000000000003"
 AUDIENCE = "api://driftguard"
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 Claims = dict[str, Any]
-MODES = ("up", "down", "slow", "garbage", "empty", "no keys", "redirect", "endless")
+MODES = ("up", "down", "slow", "garbage", "empty", "no keys", "redirect", "endless", "huge", "drip")
 
 
 @cache
@@ -172,6 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
             provider.stopping.wait(30.0)  # ends with the provider; no client waits that long
         elif provider.mode == "endless":
             body = b"[" * 200_000
+        elif provider.mode == "huge":
+            body = body[:-1] + b" " * 2_000_000 + b"}"
+        elif provider.mode == "drip":
+            return self._drip(provider)
         status, body = {
             "down": (503, b"{}"),
             "garbage": (200, b"<html>sign in</html>"),
@@ -179,7 +183,16 @@ class _Handler(BaseHTTPRequestHandler):
             "no keys": (200, b'{"keys": []}'),
             "redirect": (302, b""),
         }.get(provider.mode, (200, body))
-        self._send(status, body)
+        return self._send(status, body)
+
+    def _drip(self, provider: IdentityProvider) -> None:
+        """An answer that never ends, a byte at a time: no single wait is long."""
+        try:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{")
+            while not provider.stopping.wait(0.02):
+                self.wfile.write(b" ")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client did not wait
 
     def _send(self, status: int, body: bytes) -> None:
         try:

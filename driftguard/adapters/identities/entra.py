@@ -30,8 +30,10 @@ LEEWAY_SECONDS = 60.0
 LONGEST_TOKEN = 16_384
 """Characters. A token with as many groups as are told has about 10,000."""
 _SIGN_IN = "sign in again, for this service"
-# The directory's own name goes first: the Activity Log tells it too, and four eyes compare names beside object ids.
-_NAMES = ("upn", "preferred_username", "unique_name")
+# The directory's own name goes first: the Activity Log tells it too, and four eyes compare names beside object ids. Whoever
+# starts a run is often known by the mail address instead, so that all names of the token count.
+_NAMES = ("upn", "preferred_username", "unique_name", "email")
+_GUEST = "#ext#"  # between a guest's own mail address, with `_` for its `@`, and the directory
 _LONGEST_NAME = 256
 
 
@@ -74,9 +76,10 @@ class Entra:
         object_id = _require_id(claims, "oid", "of who signed in")
         is_person = _is_person(claims)
         app_id = "" if is_person else _require_id(claims, "azp" if "azp" in claims else "appid", "of the application")
+        names = () if app_id else _names(claims)
         return Caller(
             # A person is not the client that they signed in through: two people may use the same one.
-            person=Person(app_id or _name(claims), object_id, app_id),
+            person=Person(app_id or next(iter(names), ""), object_id, app_id, aliases=names[1:]),
             is_person=is_person,
             roles=frozenset(Role(text) for text in _texts(claims, "roles") if text in set(Role)),
             groups=frozenset(text.lower() for text in _texts(claims, "groups") if is_guid(text)),
@@ -153,10 +156,18 @@ def _is_person(claims: Mapping[str, Any]) -> bool:
     )
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    """What people know the person by; it proves nothing."""
+def _names(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """What people know the person by, the directory's own name first; none of it proves anything."""
     texts = (claims.get(claim) for claim in _NAMES)
-    return next((text for text in texts if isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME), "")
+    names = [text for text in texts if isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME]
+    return tuple(dict.fromkeys([*names, *filter(None, map(_home_address, names))]))
+
+
+def _home_address(name: str) -> str:
+    """The mail address of a guest, of which the directory makes the user name; empty for anybody else's."""
+    own, of_guest, _ = name.lower().partition(_GUEST)
+    local, at, domain = own.rpartition("_")
+    return f"{local}@{domain}" if of_guest and at and local and "." in domain else ""
 
 
 def _texts(claims: Mapping[str, Any], claim: str) -> list[str]:

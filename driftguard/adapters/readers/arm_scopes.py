@@ -42,7 +42,7 @@ def members(client: ArmClient, clock: Clock, scope: ResourceRef) -> Members:
     strange = 0
     for page in pages(client, f"{scope.id}/resources", query, subscription=scope.subscription, deadline=deadline):
         if isinstance(page, Failure):
-            return Members(scope, tuple(refs), complete=False, detail=page.detail)
+            return Members(scope, tuple(refs), complete=False, detail=page.detail, cause=page.cause)
         for row in page:
             ref = _ref_of(row, scope)
             if ref is not None and ref.key.startswith(scope.key + "/"):

@@ -3,6 +3,7 @@
 Rules:
 - A commit is one transaction, on the disk before the call returns; a killed process leaves all of it or none.
 - Writers wait for each other up to the busy timeout; then the store is unavailable and nothing was written.
+- Reads have a connection of their own: they wait for no writer, nor for what a writer waits for.
 - A row's version is taken from a counter of the whole store that never goes back: it does not repeat, not even after
   a delete and a new create.
 - A file that was moved, removed or replaced while it is open is refused: what is written to it would be lost.
@@ -23,7 +24,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from driftguard.adapters.stores import limits, schema
-from driftguard.adapters.stores.sqlite_connect import connect, create_file, empty_log, identity, use_wal
+from driftguard.adapters.stores.sqlite_connect import (
+    connect,
+    connect_to_read,
+    create_file,
+    empty_log,
+    identity,
+    use_wal,
+)
 from driftguard.adapters.stores.sqlite_errors import damaged, store_errors
 from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
 from driftguard.flow.ports import Delete, Put, Row, Store, Write
@@ -31,24 +39,34 @@ from driftguard.flow.ports import Delete, Put, Row, Store, Write
 BUSY_TIMEOUT = 20.0
 
 
+class _Side:
+    """One of the two connections, None once it is closed, and the turn that threads take on it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection: sqlite3.Connection | None = connection
+        self.turn = threading.RLock()
+
+
 class SqliteStore(Store):
-    """The port `Store` on one SQLite file; made by `open_sqlite`. Threads may share it: they take turns.
+    """The port `Store` on one SQLite file; made by `open_sqlite`. Threads may share it: readers take turns, and so do writers.
 
     Every call raises StoreUnavailable where the file is locked, full, damaged or out of reach,
     and WrongUse for names outside the limits (see limits.py).
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, schema_number: int) -> None:
+    def __init__(
+        self, path: Path, writing: sqlite3.Connection, reading: sqlite3.Connection, schema_number: int
+    ) -> None:
         self.path = path
-        self._connection: sqlite3.Connection | None = connection
+        self._reading = _Side(reading)
+        self._writing = _Side(writing)
         self._schema = schema_number
         self._file = identity(path)
-        self._turn = threading.RLock()
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
         limits.check_names(partition=partition, kind=kind, id=row_id)
         query = "SELECT kind, id, version, body FROM rows WHERE partition = ? AND kind = ? AND id = ?"
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             found = connection.execute(query, (partition, kind, row_id)).fetchone()
         return self._row(found) if found else None
 
@@ -59,19 +77,19 @@ class SqliteStore(Store):
         query = (
             "SELECT kind, id, version, body FROM rows WHERE partition = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?"
         )
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             found = connection.execute(query, (partition, kind, after, limit)).fetchall()
         return [self._row(row) for row in found]
 
     def version(self, partition: str, kind: str, row_id: str) -> str | None:
         limits.check_names(partition=partition, kind=kind, id=row_id)
         query = "SELECT version FROM rows WHERE partition = ? AND kind = ? AND id = ?"
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             found = connection.execute(query, (partition, kind, row_id)).fetchone()
         return str(found[0]) if found else None
 
     def partitions(self) -> List[str]:
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             return [name for (name,) in connection.execute("SELECT DISTINCT partition FROM rows ORDER BY partition")]
 
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
@@ -102,13 +120,13 @@ class SqliteStore(Store):
 
     def read(self, key: str) -> bytes | None:
         limits.check_key(key)
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             found = connection.execute("SELECT data FROM blobs WHERE key = ?", (key,)).fetchone()
         return bytes(found[0]) if found else None
 
     def blobs(self, prefix: str) -> List[str]:
         limits.check_bound("prefix", prefix)
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             # Not LIKE: in it, % and _ are wildcards. In order of code points the keys of one prefix stand together.
             found = connection.execute("SELECT key FROM blobs WHERE key >= ? ORDER BY key", (prefix,))
             keys = list(itertools.takewhile(lambda key: key.startswith(prefix), (key for (key,) in found)))
@@ -125,7 +143,7 @@ class SqliteStore(Store):
 
     def meta(self, prefix: str) -> dict[str, str]:
         """The facts about the store itself whose name starts with `prefix`, with their values."""
-        with self._open() as connection:
+        with self._open_to_read() as connection:
             found = connection.execute("SELECT name, value FROM meta").fetchall()
         return {name: value for name, value in found if name.startswith(prefix)}
 
@@ -138,23 +156,34 @@ class SqliteStore(Store):
             connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", list(change().items()))
 
     def close(self) -> None:
-        with self._turn, store_errors(self.path):
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        for side in (self._reading, self._writing):  # the last one to close cuts the log, and must be able to write
+            with side.turn, store_errors(self.path):
+                if side.connection is not None:
+                    side.connection.close()
+                    side.connection = None
+
+    @contextmanager
+    def _open_to_read(self) -> Iterator[sqlite3.Connection]:
+        """The connection for reads, for this thread alone."""
+        with self._reading.turn, store_errors(self.path):
+            yield self._still_there(self._reading)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone, after checking that it still leads to the file of that name."""
-        with self._turn, store_errors(self.path):
-            if self._connection is None:
-                raise WrongUse(f"the store {self.path} was closed", "open it again")
-            if identity(self.path) != self._file:
-                raise StoreUnavailable(
-                    f"the store {self.path} was replaced while it was open",
-                    "start again, so that the file that now has this name is used",
-                )
-            yield self._connection
+        """The connection for writes, for this thread alone."""
+        with self._writing.turn, store_errors(self.path):
+            yield self._still_there(self._writing)
+
+    def _still_there(self, side: _Side) -> sqlite3.Connection:
+        """The connection, if it is open and still leads to the file of that name. Called in turn."""
+        if side.connection is None:
+            raise WrongUse(f"the store {self.path} was closed", "open it again")
+        if identity(self.path) != self._file:
+            raise StoreUnavailable(
+                f"the store {self.path} was replaced while it was open",
+                "start again, so that the file that now has this name is used",
+            )
+        return side.connection
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -214,7 +243,10 @@ def open_sqlite(path: Path, *, create: bool = True, busy_timeout: float = BUSY_T
         undo.callback(connection.close)
         schema.schema_of(connection, path)  # before the file is touched: it may be no store
         use_wal(connection, path)
-        store = SqliteStore(path, connection, schema.migrate(connection, path, schema.MIGRATIONS))
+        schema_number = schema.migrate(connection, path, schema.MIGRATIONS)
+        reading = connect_to_read(path, busy_timeout)
+        undo.callback(reading.close)
+        store = SqliteStore(path, connection, reading, schema_number)
         undo.pop_all()
         return store
 

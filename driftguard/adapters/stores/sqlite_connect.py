@@ -63,6 +63,16 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
         return connection
 
 
+def connect_to_read(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """As `connect`, for reads only: each statement sees what was committed last, and none changes the file."""
+    with ExitStack() as undo:
+        connection = connect(path, busy_timeout)
+        undo.callback(connection.close)
+        connection.execute("PRAGMA query_only = ON")
+        undo.pop_all()
+        return connection
+
+
 def use_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Switch the file to write-ahead mode, in which readers and a writer do not block each other."""
     if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):

@@ -3,6 +3,7 @@
 Rules:
 - An answer is taken only where its status, its type and its view fit what was asked; everything else is an error.
 - A check's problem carries its view: that of a halt, or of what could not be told. It never says that a run may go on.
+- Status, name of the problem and exit code of the view say one and the same; where they do not, none of them is believed.
 """
 
 from __future__ import annotations
@@ -21,18 +22,25 @@ from driftguard.errors import Stale, Unavailable
 from driftguard.flow.ports import Clock
 
 Believe = Callable[[Any], View]
-_STATUS_OF_CHECK = {"halt": 412, "could-not-tell": 503}
+_OF_CHECK = {"halt": (412, 1), "could-not-tell": (503, 2)}
+"""The problems that carry a check: their status, and the exit code that its view must have."""
+_GO_ON = 200  # the status of a check that lets the run go on; that of a record (201) says nothing of the kind
+_BOTH = "its status and what it says contradict each other"
+_PAGE = re.compile(r"/ui/halts/(h-[0-9a-f]{1,64})\Z")
 _VERSION = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _NO_VERSION = "-"  # matches no state: what cannot be a version is stale, as in process
 _TRIES = 5  # of a change without a version from its caller, where somebody else is faster
 
 
 class Calls:
-    """Asks one service. `believe` gives the view, or raises Inconsistent."""
+    """Asks one service. `believe` gives the view, or raises Inconsistent. `offered` are the pages of halts that the service
+    told of, by the halt's id: its own relative addresses.
+    """
 
     def __init__(self, sends: Sends, clock: Clock) -> None:
         self._sends = sends
         self._clock = clock
+        self.offered: dict[str, str] = {}
 
     def get(self, path: str, believe: Believe) -> View:
         """The view at this address."""
@@ -62,6 +70,9 @@ class Calls:
         ended = asked_again_once(lambda: self._begin(request, good), what)
         if ended.error is not None:
             raise ended.error
+        page = _PAGE.match(ended.review) if isinstance(ended.review, str) else None
+        if page is not None:
+            self.offered[page[1]] = page[0]
         try:
             return believe(ended.answer)
         except Inconsistent as why:
@@ -72,16 +83,20 @@ class Calls:
         if answer.status == 202:
             return wait_for(self._sends, self._clock, answer, request.path)
         if answer.status == good and answer.media_type == "application/json":
-            return Ended(json_object(answer))
+            view = json_object(answer)
+            if good == _GO_ON and view.get("exit_code") != 0:
+                raise not_ours(answer, _BOTH)
+            return Ended(view, review=view.pop("review", None))
         problem = problem_of(answer)
-        view = problem.get("check")
-        if view is None or name_of(problem) not in _STATUS_OF_CHECK:
+        name, told = name_of(problem), problem.get("check")
+        if told is None or name not in _OF_CHECK:
             return Ended(error=error_of(problem, answer))
-        if _STATUS_OF_CHECK[name_of(problem)] != answer.status:
+        status, code = _OF_CHECK[name]
+        if status != answer.status:
             raise not_ours(answer, "its status is not that of its problem")
-        if not isinstance(view, dict) or view.get("exit_code") == 0:
-            raise not_ours(answer, "it says both yes and no")
-        return Ended(view)
+        if not isinstance(told, dict) or told.get("exit_code") != code:
+            raise not_ours(answer, _BOTH)
+        return Ended(told, review=problem.get("review"))
 
 
 def at_seen_state(present: Callable[[], str], seen: str | None, change: Callable[[str], View]) -> View:
@@ -90,13 +105,18 @@ def at_seen_state(present: Callable[[], str], seen: str | None, change: Callable
     Raises Stale, and what `present` and `change` raise.
     """
     if seen is not None:
-        return change(seen if _VERSION.match(seen) else _NO_VERSION)
+        return at_version(seen, change)
     for _ in range(_TRIES - 1):
         try:
             return change(present())
         except Stale:
             continue
     return change(present())
+
+
+def at_version(seen: str, change: Callable[[str], View]) -> View:
+    """Change at the version that the caller saw; what cannot be a version is one that nothing is at."""
+    return change(seen if _VERSION.match(seen) else _NO_VERSION)
 
 
 def unusable(why: str) -> Unavailable:

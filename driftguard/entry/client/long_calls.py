@@ -27,11 +27,15 @@ _FAILED_LOOKS = 5
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a call ended: with an answer that somebody has still to look through, with an error, or lost."""
+    """How a call ended: with an answer that somebody has still to look through, with an error, or lost.
+
+    `review` is where the service says that a halt is reviewed, as it came.
+    """
 
     answer: Any = None
     error: DriftGuardError | None = None
     lost: bool = False
+    review: Any = None
 
 
 def wait_for(sends: Sends, clock: Clock, accepted: Answer, asked_at: str) -> Ended:
@@ -79,7 +83,7 @@ def _ended(answer: Answer) -> Ended | None:
     if state == "lost":
         return Ended(lost=True)
     if state == "done" and isinstance(view.get("answer"), dict):
-        return Ended(view["answer"])
+        return Ended(view["answer"], review=view.get("review"))
     if state == "failed" and isinstance(problem, dict):
         return Ended(error=error_of(problem, answer))
     raise not_ours(answer, "it does not say how the call ended")

@@ -14,10 +14,12 @@ from typing import Any
 
 from driftguard.entry.verbs import View
 from driftguard.flow.decide import Verdict
+from driftguard.flow.halt import FINAL, LETS_PASS
 from driftguard.flow.record import Fate
 from driftguard.guard.answer import Ask
 
 _NOTHING = type(None)
+INDEX = "~index"  # the row of the lists across jobs, where they could not be made anew
 _CHECK: Mapping[str, tuple[type, ...]] = {
     "check": (str,),
     "job": (str,),
@@ -88,9 +90,15 @@ def require_check(view: Any, ask: Ask) -> View:
     cleared = code == 0 and ask.takes_lease
     _agree(bool(found["clearance"]) is cleared, "its clearance does not fit its verdict and what was asked")
     _agree((found["until"] is not None) is cleared, "the end of its clearance does not fit its verdict")
-    if found["halt"] is not None:
-        _agree(require_halt(found["halt"])["job"] == ask.job, "its halt is of another job")
-    _agree(code != 1 or found["halt"] is not None, "it halts without a halt")
+    halt = found["halt"]
+    if halt is not None:
+        _agree(require_halt(halt)["job"] == ask.job, "its halt is of another job")
+        _agree(not halt["final"], "its halt is closed")
+        if code == 0 and not found["observed"]:
+            _agree(halt["state"] in LETS_PASS, "it lets the run go on, and its halt lets nothing pass")
+            used_by = (halt.get("in_use") or {}).get("run", ask.run)
+            _agree(used_by == ask.run, "it lets the run go on under a decision that another run uses")
+    _agree(code != 1 or halt is not None, "it halts without a halt")
     return found
 
 
@@ -101,9 +109,16 @@ def require_record(view: Any, job: str) -> View:
     _agree((found["provenance"] is None) is (found["proposal"] is not None), "it is neither a record nor a proposal")
     rows = [_members(row, {"resource": (str,), "fate": (str,)}, "a resource") for row in found["resources"]]
     fates = Counter(row["fate"] for row in rows)
+    _agree(
+        found["halt"] is not None or not any(row.get("held") is not None for row in rows),
+        "it holds something without a halt",
+    )
     _agree(dict(fates) == found["counts"], "its counts are not those of its resources")
-    if found["halt"] is not None:
-        _agree(require_halt(found["halt"])["job"] == job, "its halt is of another job")
+    for name in ("halt", "resolved"):
+        if found[name] is not None:
+            halt = require_halt(found[name])
+            _agree(halt["job"] == job, "its halt is of another job")
+            _agree(halt["final"] is (name == "resolved"), "what it holds is closed, or what it resolved is open")
     code = 1 if found["halt"] is not None else 4 if fates[str(Fate.PENDING)] else 0
     _agree(found["exit_code"] == code, "its exit code is not that of what it did")
     return found
@@ -113,6 +128,8 @@ def require_halt(view: Any, halt: str | None = None) -> View:
     """The view of a halt, if it has this id, or one that begins so. Raises Inconsistent."""
     found = _members(view, _HALT, "the halt")
     _agree(found["id"].startswith(halt or "h-"), "it is another halt")
+    _agree(found["final"] is (found["state"] in FINAL), "its state is final, or not, and it says otherwise")
+    _agree(isinstance(found.get("in_use"), (dict, _NOTHING)), "the halt has no in_use of the right form")
     return found
 
 
@@ -138,7 +155,9 @@ def require_scan(view: Any, jobs: Sequence[str] | None) -> View:
     code = 1 if str(Verdict.HALT) in told else 2 if str(Verdict.CANNOT_TELL) in told else 0
     _agree(found["exit_code"] == code, "its exit code is not that of its jobs")
     _agree(told <= {*_VERDICTS, "busy"}, "a verdict is none that is known")
-    _agree(not jobs or {row["job"] for row in rows} <= {*jobs, "~index"}, "it judged other jobs than were named")
+    judged = Counter(row["job"] for row in rows)
+    _agree(all(count == 1 for count in judged.values()), "it judged a job twice")
+    _agree(not jobs or judged.keys() - {INDEX} == set(jobs), "it judged not the jobs that were named, or others")
     return found
 
 

@@ -2,11 +2,11 @@
 
 Rules:
 - No redirect is followed, no cookie kept, no .netrc read; TLS certificates are always verified.
-- Every call has a time to connect, a time between two pieces of the answer, and a time for all of it; an answer is read up to
-  64 MB.
+- Every call has a time to connect, a time between two pieces of the answer, and a time for all of it, whatever comes meanwhile:
+  another thread exchanges, and is left alone when the time is over. An answer is read up to 64 MB.
 - A call is sent again only where no connection was made, so that nothing is asked for twice. A GET also where its
   connection broke before the answer.
-- Each thread has a session of its own.
+- A session is used by one call at a time, and by no other after a call that was left alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,9 +45,9 @@ class Transport:
         self._sign_in = sign_in
         self._clock = clock
         self._timeouts = (CONNECT_SECONDS, read_seconds)
-        self._own = threading.local()
         self._lock = threading.Lock()
-        self._sessions: list[requests.Session] = []
+        self._idle: list[requests.Session] = []
+        self._all: list[requests.Session] = []
 
     def send(self, request: Request) -> Answer:
         """The answer, whatever its status. Raises Unavailable, BadConfiguration."""
@@ -64,12 +65,40 @@ class Transport:
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            sessions, self._sessions = self._sessions, []
-            self._own = threading.local()
+            sessions, self._all, self._idle = self._all, [], []
         for session in sessions:
             session.close()
 
     def _once(self, request: Request, headers: dict[str, str]) -> Answer:
+        """One exchange, on a thread of its own: no timeout of a socket ends an answer that comes byte by byte."""
+        future: Future[Answer] = Future()
+        over = threading.Event()
+        # Daemon: an exchange that was left alone must not keep the process from ending.
+        threading.Thread(target=self._exchanged, args=(request, headers, future, over), daemon=True).start()
+        try:
+            return future.result(ALL_SECONDS)
+        except TimeoutError:  # of the waiting: one of the exchange itself is told as Unavailable
+            raise Unavailable(f"the service's answer took longer than {ALL_SECONDS:g} s", "try again") from None
+        finally:
+            over.set()
+
+    def _exchanged(
+        self, request: Request, headers: dict[str, str], future: Future[Answer], over: threading.Event
+    ) -> None:
+        try:
+            session = self._session()
+            answer = self._exchange(session, request, headers, over)
+        except BaseException as error:  # noqa: BLE001  # reason: whoever waits for the future gets it
+            future.set_exception(error)
+            return
+        with self._lock:
+            if session in self._all:  # else the transport was closed meanwhile
+                self._idle.append(session)
+        future.set_result(answer)
+
+    def _exchange(
+        self, session: requests.Session, request: Request, headers: dict[str, str], over: threading.Event
+    ) -> Answer:
         import requests
 
         correlation = uuid.uuid4().hex
@@ -80,9 +109,8 @@ class Transport:
             data = json.dumps(request.body, allow_nan=False).encode("ascii")
         if request.if_match is not None:
             headers["If-Match"] = f'"{request.if_match}"'
-        deadline = self._clock.monotonic() + ALL_SECONDS
         try:
-            with self._session().request(
+            with session.request(
                 request.method,
                 self.address.base + request.path,
                 data=data,
@@ -93,7 +121,7 @@ class Transport:
                 stream=True,
                 proxies=self._proxies(),
             ) as response:
-                body = self._read(response, deadline)
+                body = _read(response, over)
                 fields = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, fields, body, correlation)
         except requests.exceptions.RequestException as error:
@@ -103,17 +131,6 @@ class Transport:
             raise failed from None
         except (ValueError, OSError) as error:  # urllib3 lets a few of its own through, such as for a broken address
             raise self._unavailable(error) from None
-
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        pieces, size = [], 0
-        for piece in response.iter_content(_PIECE):
-            size += len(piece)
-            if size > MOST_BYTES:
-                raise Unavailable("the service's answer is larger than 64 MB", "ask for less, or ask its owner")
-            if self._clock.monotonic() > deadline:
-                raise Unavailable(f"the service's answer took longer than {ALL_SECONDS:g} s", "try again")
-            pieces.append(piece)
-        return b"".join(pieces)
 
     def _unavailable(self, error: Exception) -> Unavailable:
         # The text of such an error can hold the address of a proxy with its password: only its kind is told.
@@ -127,12 +144,26 @@ class Transport:
         return {"no_proxy": urlsplit(self.address.base).hostname or ""} if self.address.loopback else {}
 
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._own, "session", None)
-        if session is None:
-            session = self._own.session = _new_session()
-            with self._lock:
-                self._sessions.append(session)
-        return session
+        """A session that no call uses."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            session = _new_session()
+            self._all.append(session)
+            return session
+
+
+def _read(response: requests.Response, over: threading.Event) -> bytes:
+    """The body. Raises Unavailable where it is too large, or nobody waits for it any more."""
+    pieces, size = [], 0
+    for piece in response.iter_content(_PIECE):
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise Unavailable("the service's answer is larger than 64 MB", "ask for less, or ask its owner")
+        if over.is_set():
+            raise Unavailable("nobody waits for this answer any more", "try again")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class _Again(Exception):

@@ -31,7 +31,9 @@ def list_(call: Call, job: str | None, all_states: bool) -> int:
 
 @halts.command()
 @click.argument("halt")
-@click.option("--evidence", "as_evidence", is_flag=True, help="The evidence itself, as it was written (JSON).")
+@click.option(
+    "--evidence", "as_evidence", is_flag=True, help="The evidence itself (JSON): what `driftguard verify` checks."
+)
 @click.option("--version", type=click.IntRange(1), help="Which version of the evidence (default: the latest).")
 @common
 def show(call: Call, halt: str, as_evidence: bool, version: int | None) -> int:
@@ -40,19 +42,24 @@ def show(call: Call, halt: str, as_evidence: bool, version: int | None) -> int:
 
     with call.verbs() as verbs:
         if as_evidence:
-            click.echo(_as_written(verbs.evidence(halt, version)), nl=False)
+            click.echo(_to_print(verbs.evidence(halt, version)), nl=False)
             return 0
         found = verbs.halt(halt, version)
     call.tell(lambda: found, lambda: halt_text(found))
     return 0
 
 
-def _as_written(evidence: bytes) -> str:
-    """The evidence as text. Raises CannotTell for what no evidence is: anything but printable ASCII in lines."""
+def _to_print(evidence: bytes) -> str:
+    """The evidence as text: the same JSON document, with what a build agent would take for a command written as an escape.
+
+    Raises CannotTell for what no evidence is: anything but printable ASCII in lines.
+    """
+    from driftguard.render.untrusted import without_agent_commands
+
     text = evidence.decode("ascii", "replace")
     if not text.replace("\n", "").isprintable() or "\ufffd" in text:
         raise CannotTell("what came is no evidence", "look whether the address of the service is right, and ask again")
-    return text
+    return without_agent_commands(text)
 
 
 @halts.command()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from driftguard.guard.recorded import Naming
 
 _MOST_IDS = 200_000
+_MOST_SHOWN = 20
+SAVED_IDS = "ids.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,31 @@ class Named:
             parse_ref(text, cloud=cloud)
         return Naming(self.deployments, resources, scopes)
 
-    def words(self) -> list[str]:
-        """The same options for another command line."""
+    def words(self, naming: Naming) -> list[str]:
+        """The same options for another command line; `naming` is what they named.
+
+        Ids that came from the standard input are named one by one: nobody has them a second time. Where they are many, the
+        file `SAVED_IDS` stands for them.
+        """
+        piped = naming.resources[len(self.resources) :] if self._is_piped else ()
+        file = SAVED_IDS if self.must_be_saved(naming) else self.ids_file.name if self.ids_file and not piped else ""
         named = {
             "--deployment": self.deployments,
-            "--resource": self.resources,
+            "--resource": (*self.resources, *(piped if not file else ())),
             "--resource-group": self.groups,
             "--subscription": self.subscriptions,
-            "--ids-file": ("-" if self.ids_file.name == "<stdin>" else self.ids_file.name,) if self.ids_file else (),
+            "--ids-file": (file,) if file else (),
         }
         return [word for option, texts in named.items() for text in texts for word in (option, text)]
+
+    def must_be_saved(self, naming: Naming) -> bool:
+        """Whether more ids came from the standard input than another command line can show."""
+        return self._is_piped and len(naming.resources) - len(self.resources) > _MOST_SHOWN
+
+    @property
+    def _is_piped(self) -> bool:
+        """Whether the ids file can be read only once."""
+        return self.ids_file is not None and self.ids_file.name == "<stdin>"
 
 
 def naming_options(command: Callable[..., int]) -> Callable[..., int]:

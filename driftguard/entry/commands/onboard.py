@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftguard.entry.call import Call, common, working
-from driftguard.entry.commands.named import Named, naming_options
+from driftguard.entry.commands.named import SAVED_IDS, Named, naming_options
 from driftguard.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ _LONGEST_WATCH = 3600.0
 @click.option(
     "--watch", default="60s", metavar="TIME", help="How long to wait between the two looks (default 60s; 0 is none)."
 )
+@click.option(
+    "--wait-for-authors",
+    is_flag=True,
+    help="Where something differs, wait until the Activity Log has told who wrote (20 minutes), then offer rules.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing: show the entry, and where it would stand.")
 @common
 def onboard(
@@ -51,13 +56,15 @@ def onboard(
     reviewers: tuple[str, ...],
     readers: tuple[str, ...],
     watch: str,
+    wait_for_authors: bool,
     dry_run: bool,
 ) -> int:
     """Put a job under guard: look at it twice, show what a first check would report, write its policy entry.
 
     The entry says `mode: observe`: everything is judged and told, nothing is stopped. It goes into the policy file
     (--policy, DRIFTGUARD_POLICY), which is made where it is not there. Nothing is recorded. Exit code 2 where something
-    could not be read, 3 where the entry has to be pasted by hand.
+    could not be read, 3 where the entry has to be pasted by hand: also where it could take a job out of enforcement
+    because the store that would tell is not there.
     """
     from driftguard.guard.onboard import Onboarding
     from driftguard.guard.onboard import onboard as look
@@ -69,43 +76,70 @@ def onboard(
     seconds = _seconds(watch)
     naming = named.naming(call.settings.cloud)
     entry = NewEntry(job, principals, pipelines, readers, reviewers)
-    onboarding = Onboarding(job, naming, seconds, _principals(principals))
-    with _guard_that_writes_nothing(call) as guard:
-        plan = can_be_written(plan_entry(call.settings.policy, entry, folder=policies_folder()))
-        with working(f"looking at {job} twice, {seconds:g} s apart"):
-            told = look(guard, onboarding, secrets.token_bytes(32))
-    plan = _unless_enforced(plan, told)
+    onboarding = Onboarding(job, naming, seconds, _principals(principals), call.settings.log_latency, wait_for_authors)
+    plan = can_be_written(plan_entry(call.settings.policy, entry, folder=policies_folder()))
+    waiting = working(f"looking at {job} twice, {seconds:g} s apart")
+    with _guard_that_writes_nothing(call, plan) as guard, waiting:
+        told = look(guard, onboarding, secrets.token_bytes(32))
+    told = _with_notices(call, told, saved=named.must_be_saved(naming))
+    plan = _unless_enforced(call, plan, told)
     if not dry_run:
         plan = write_entry(plan)
     exit_code = 3 if plan.outcome is Outcome.BY_HAND else told.exit_code
-    view = onboard_view(told, _entry_view(plan), _following(call, told, named), exit_code)
+    view = onboard_view(told, _entry_view(plan), _following(call, told, named.words(naming)), exit_code)
     call.tell(lambda: view, lambda: onboard_text(view))
     return exit_code
 
 
 @contextmanager
-def _guard_that_writes_nothing(call: Call) -> Iterator[Guard]:
-    """A guard whose store is neither begun nor asked for its key, under the built-in policy where the named one is to be made."""
+def _guard_that_writes_nothing(call: Call, plan: Plan) -> Iterator[Guard]:
+    """A guard whose store is neither begun nor asked for its key, under what the policy file says before the entry."""
     from driftguard.wiring import Opening, guard_from
 
     settings = call.settings
-    if settings.policy and not settings.policy.exists():
-        settings = replace(settings, policy=None)
+    if plan.said is None or plan.is_unfinished:
+        settings = replace(settings, policy=None)  # the file is not there yet, or a check would refuse it as it is
     # A store that would be thrown away with the build machine is no harm where nothing is stored.
     settings = replace(settings, in_ci=False)
     opening = Opening.AT_FIRST_USE if settings.store.exists() else Opening.BEGIN_AT_FIRST_WRITE
     with guard_from(settings, opening) as guard:
-        yield guard
+        policy = plan.said
+        yield replace(guard, policy=lambda: policy) if policy else guard
 
 
-def _unless_enforced(plan: Plan, told: Onboarded) -> Plan:
-    """A job that is recorded, and whose runs are stopped today, is not taken out of enforcement in passing."""
+def _unless_enforced(call: Call, plan: Plan, told: Onboarded) -> Plan:
+    """A job whose runs are stopped today, or may be, is not taken out of enforcement in passing."""
     from driftguard.policy_file.new_entry import Outcome
 
-    if plan.outcome is not Outcome.TO_WRITE or not told.is_enforced:
+    if plan.outcome is not Outcome.TO_WRITE:
         return plan
-    why = f"the job {told.job} is recorded already, and its runs are stopped: the entry would stop that"
-    return plan.not_written(Outcome.ALREADY, why, "paste the entry by hand if that is meant")
+    if told.is_enforced:
+        why = f"the job {told.job} is recorded already, and its runs are stopped: the entry would stop that"
+        return plan.not_written(Outcome.ALREADY, why, "paste the entry by hand if that is meant")
+    named = "name the store of the job with --store or DRIFTGUARD_STORE, or paste the entry by hand"
+    if told.store_problem:
+        why = f"the store cannot be read, so the job {told.job} may be guarded already: {told.store_problem}"
+        return plan.not_written(Outcome.BY_HAND, why, named)
+    if plan.enforced_by and not call.settings.store.exists():
+        why = (
+            f"{plan.enforced_by} enforces the job {told.job} today, and the store that would tell whether it is recorded is "
+            f"not there ({call.settings.store}): the entry could take it out of enforcement"
+        )
+        return plan.not_written(Outcome.BY_HAND, why, named)
+    return plan
+
+
+def _with_notices(call: Call, told: Onboarded, *, saved: bool) -> Onboarded:
+    """With what only the command line knows: that the store is not there, that piped ids are to be saved."""
+    notices = []
+    if not told.store_problem and not call.settings.store.exists():
+        notices.append(
+            f"the store {call.settings.store} is not there, so nobody can tell here whether the job is recorded: where a "
+            "service, or another store, guards it already, the entry takes it out of enforcement"
+        )
+    if saved:
+        notices.append(f"the ids came from the standard input: save them as {SAVED_IDS} for the next commands")
+    return replace(told, told=(*told.told, *notices))
 
 
 def _entry_view(plan: Plan) -> dict[str, Any]:
@@ -118,12 +152,12 @@ def _entry_view(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _following(call: Call, told: Onboarded, named: Named) -> list[str]:
+def _following(call: Call, told: Onboarded, named: Sequence[str]) -> list[str]:
     """The commands for what comes next: the first record, unless there is one, and a check that takes no lease."""
     common_options = [
         word for option in ("policy", "store") if (text := getattr(call, option)) for word in (f"--{option}", text)
     ]
-    record = ["driftguard", "record", "--job", told.job, *named.words(), *common_options]
+    record = ["driftguard", "record", "--job", told.job, *named, *common_options]
     check = ["driftguard", "check", "--job", told.job, "--gate", *common_options]
     return [shlex.join(command) for command in ([check] if told.generation else [record, check])]
 

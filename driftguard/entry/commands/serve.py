@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from driftguard.entry.call import Call, common
 from driftguard.errors import WrongUse
-
-if TYPE_CHECKING:
-    from driftguard.entry.serve import Started
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SHORTEST, _LONGEST = 60.0, 7 * 86_400.0
@@ -40,27 +37,19 @@ def serve(call: Call, host: str, port: int, scan_every: str, tls_cert: Path | No
     """
     from driftguard.entry.serve import Place
     from driftguard.entry.serve import serve as serve_here
+    from driftguard.entry.started import Started, as_text, as_view
 
     place = Place(host, port, _seconds(scan_every), tls_cert, tls_key)
 
     def ready(started: Started) -> None:
-        click.echo(_as_json(started) if call.as_json else _as_text(started))
+        click.echo(json.dumps(as_view(started)) if call.as_json else as_text(started))
 
-    serve_here(call.settings, place, ready, lambda line: click.echo(f"driftguard: {line}", err=True))
+    def log(line: str) -> None:
+        with suppress(OSError):  # a log that is full or gone does not end the service
+            click.echo(f"driftguard: {line}", err=True)
+
+    serve_here(call.settings, place, ready, log)
     return 0
-
-
-def _as_json(started: Started) -> str:
-    return json.dumps({"server": started.server, "token": started.token, "browser": started.invitation})
-
-
-def _as_text(started: Started) -> str:
-    lines = [f"Drift Guard answers at {started.server}. Stop it with Ctrl-C."]
-    if started.invitation:
-        lines += ["", "In a browser (this address works once, for ten minutes):", f"  {started.invitation}"]
-    lines += ["", "For the command line:", f"  export DRIFTGUARD_SERVER={started.server}"]
-    lines += [f"  export DRIFTGUARD_TOKEN={started.token}"] if started.token else []
-    return "\n".join(lines)
 
 
 def _seconds(text: str) -> float | None:

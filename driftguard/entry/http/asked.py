@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from driftguard.entry.http.etags import still_good
 from driftguard.entry.http.problems import Refused
 from driftguard.entry.in_process import InProcess
 from driftguard.errors import NotAllowed, NotFound, NotSignedIn, Stale, WrongUse
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
     from driftguard.guard.context import Guard
 
 _LONGEST_TOKEN = 32 * 1024
+_MOST_KNOWN = 10_000  # halts whose job is remembered
 
 
 @dataclass
 class Asked:
     """A request that may be answered. `job` and `halt` are those that the address names, empty where it names none.
 
-    `role` is the first of the call's roles that the caller holds (for the job, where one is named).
+    `role` is the first of the call's roles that the caller holds (for the job, where one is named); `has_pages`: the service
+    has pages, that is sessions for browsers. `at` is before anything is read for the answer: what is still ahead then is in
+    its tag.
     """
 
     guard: Guard
@@ -41,8 +46,10 @@ class Asked:
     role: Role
     calls: LongCalls
     request: Request
+    at: datetime
     job: str = ""
     halt: str = ""
+    has_pages: bool = False
 
     @property
     def verbs(self) -> InProcess:
@@ -74,6 +81,10 @@ class Asked:
             raise WrongUse("who decides is said by the token", "leave `as` out")
         return self.caller.person
 
+    def still_good(self, version: str | None, representation: str) -> str | None:
+        """The tag that the caller has, where it is of this version of a row and still good; as `etags.still_good`."""
+        return still_good(self.request, version, representation, self.at)
+
     def job_version(self) -> str | None:
         """The version of the job's row."""
         from driftguard.guard.rows import JOB, JOB_ROW
@@ -100,8 +111,9 @@ def admit(service: Service, calls: LongCalls, request: Request, roles: Sequence[
     held = [role for role in roles if caller.has(role)]
     if not held:
         require_role(caller, roles[0])
-    asked = Asked(service.guard(), caller, held[0], calls, request)
-    _name_job(asked, request.path_params)
+    guard = service.guard()
+    asked = Asked(guard, caller, held[0], calls, request, guard.clock.now(), has_pages=service.sessions is not None)
+    _name_job(asked, request.path_params, held)
     if asked.job:
         bound = [role for role in held if asked.may(role, asked.job)]
         if not bound:
@@ -128,8 +140,11 @@ def sign_in(service: Service, request: Request) -> Caller:
     return service.identities.caller(token)
 
 
-def _name_job(asked: Asked, names: dict[str, str]) -> None:
-    """Finds the job that the address names, itself or by one of its halts."""
+def _name_job(asked: Asked, names: dict[str, str], held: Sequence[Role]) -> None:
+    """Finds the job that the address names, itself or by one of its halts.
+
+    A shortened id is looked for among the caller's own jobs only: nobody learns by guesses which halts others have.
+    """
     from driftguard.guard.review import find_halt, job_of_halt
     from driftguard.guard.work import require_job_name
 
@@ -139,8 +154,13 @@ def _name_job(asked: Asked, names: dict[str, str]) -> None:
         named = names["halt"]
         if not named.startswith("h-"):
             raise NotFound("there is no such halt", "see driftguard halts list --all")
-        job = job_of_halt(asked.guard, named)
-        if job is None:
-            found, _ = find_halt(asked.guard, named)
+        known = asked.calls.jobs_of_halts
+        job = known.get(named) or job_of_halt(asked.guard, named)
+        if job is not None:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[named] = job
+        else:
+            found, _ = find_halt(asked.guard, named, lambda name: any(asked.may(role, name) for role in held))
             job, named = found.job, found.id
         asked.job, asked.halt = job, named

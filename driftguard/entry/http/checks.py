@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from driftguard.entry import limits
 from driftguard.entry.http import problems
 from driftguard.entry.http.answers import answer
 from driftguard.entry.http.asked import Asked
@@ -38,7 +39,9 @@ async def record(asked: Caller, body: RecordBody) -> Response:
     ended = await asked.calls.answer(asked, "record", partial(_record, asked, body))  # not `def`: as check
     if isinstance(ended, calls.Begun):
         return _later(asked, ended, "records")
-    return answer(ended.view, 201) if ended.view is not None else problems.response(ended.problem or {})
+    if ended.view is None:
+        return problems.response(ended.problem or {})
+    return answer({**ended.view, **_review(asked, ended.view)}, 201)
 
 
 def check_later(asked: Caller, call: str) -> Response:
@@ -61,6 +64,7 @@ def told_later(asked: Asked, partition: str, verb: str, call_id: str, *, own_onl
         "answer": found.answer,
         "problem": found.problem,
         "summary": found.summary,
+        **_review(asked, found.answer or {}),
     }
     return answer(view, Retry_After="2") if found.state == calls.RUNNING else answer(view)
 
@@ -69,16 +73,16 @@ def _check(asked: Asked, body: CheckBody) -> dict[str, Any]:
     from driftguard.guard.answer import Ask
 
     guard: Guard = replace(asked.guard, checkout=_AsTold(body.contains))
-    _require_ids(guard, body.resources)
     starter = _starter(body.started_by)
-    ask = Ask(asked.job, body.run, body.stage, body.ticket, starter, body.gate, tuple(body.resources))
+    ask = Ask(asked.job, body.run, body.stage, body.ticket, starter, body.gate, tuple(body.resources), _holder(asked))
+    limits.require_ask(ask)
+    _require_ids(guard, body.resources)
     return InProcess(guard).check(ask)
 
 
 def _record(asked: Asked, body: RecordBody) -> dict[str, Any]:
     from driftguard.guard.recorded import Naming, Recording
 
-    _require_ids(asked.guard, [*body.resources, *body.scopes, *body.deployments])
     recording = Recording(
         asked.job,
         body.run,
@@ -88,7 +92,10 @@ def _record(asked: Asked, body: RecordBody) -> dict[str, Any]:
         body.ticket,
         _starter(body.started_by),
         body.after_failure,
+        _holder(asked),
     )
+    limits.require_recording(recording)
+    _require_ids(asked.guard, [*body.resources, *body.scopes, *body.deployments])
     return asked.verbs.record(recording)
 
 
@@ -110,6 +117,11 @@ def _require_ids(guard: Guard, ids: Sequence[str]) -> None:
         parse_ref(text, cloud=guard.cloud)
 
 
+def _holder(asked: Asked) -> str:
+    """Whose the lease is. Who may do everything works with the store in process as well: there nobody is told apart."""
+    return "" if asked.caller.everything else asked.caller_id
+
+
 def _starter(name: str | None) -> Person | None:
     """Who started the run, as a pipeline claims: nobody proved it."""
     return Person(name, asserted=True) if name else None
@@ -128,7 +140,7 @@ def _checked(asked: Asked, ended: Ended) -> Response:
         return answer(view)
     correlation = problems.correlation_id(asked.request)
     if view["exit_code"] == 1 and view["halt"]:
-        return problems.response(_halted(view, correlation))
+        return problems.response(_halted(view, correlation, _review(asked, view)))
     title = "ask again in a few minutes; nothing was decided"
     document = problems.problem(
         "could-not-tell", 503, title, view["why"], view["exit_code"], correlation, {"check": view}
@@ -136,14 +148,20 @@ def _checked(asked: Asked, ended: Ended) -> Response:
     return problems.response(document)
 
 
-def _halted(view: Mapping[str, Any], correlation: str) -> dict[str, Any]:
+def _review(asked: Asked, view: Mapping[str, Any]) -> dict[str, str]:
+    """Where a person looks at the halt of a view, relative; nothing where there is none, or the service has no pages."""
+    halt = view.get("halt")
+    return {"review": f"/ui/halts/{halt['id']}"} if asked.has_pages and isinstance(halt, Mapping) else {}
+
+
+def _halted(view: Mapping[str, Any], correlation: str, review: Mapping[str, str]) -> dict[str, Any]:
     from driftguard.render.text import check_text
 
     halt = view["halt"]
     more = {
         "check": view,
         "halt": {name: halt[name] for name in ("id", "digest", "state")},
-        "review": f"/ui/halts/{halt['id']}",
+        **review,
         "table": check_text(view)[:_LONGEST_TABLE],
     }
     title = f"do not update; a reviewer decides: driftguard halts show {halt['id']}"

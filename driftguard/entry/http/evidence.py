@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from starlette.responses import Response
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from driftguard.entry.http.accept import chosen
 from driftguard.entry.http.answers import ASK_AGAIN, FOR_EVER, tagged, unchanged
 from driftguard.entry.http.asked import Asked
-from driftguard.entry.http.etags import is_unchanged, tag
+from driftguard.entry.http.etags import halt_tag, is_unchanged, of_evidence, tag
 from driftguard.entry.http.models import Evidence
 from driftguard.entry.http.problems import Refused
 from driftguard.entry.http.routes import Call, Caller
@@ -55,14 +56,19 @@ def _evidence(asked: Asked, version: int | None, suffix: Form | None) -> Respons
     form = suffix or _wanted(asked)
     vary = {} if suffix else {"Vary": "Accept"}
     cache = FOR_EVER if version is not None and form == "json" else ASK_AGAIN
-    representation = f"evidence-{version or 'latest'}-{form}"
+    representation = f"evidence-{form}"
     for _ in range(_TRIES):
         before = asked.halt_version() or ""
-        current = tag(before, representation)
-        if is_unchanged(asked.request, current):
+        shown = before if version is None else of_evidence(version, before)
+        if current := asked.still_good(shown, representation):
             return unchanged(current, cache=cache, **vary)
-        body = _rendered(asked, version, form)
+        body, halt = _rendered(asked, version, form)
         if asked.halt_version() == before:
+            current = tag(shown, representation)
+            if halt is not None:
+                current = halt_tag(halt, shown, representation, body, asked.at)
+            if is_unchanged(asked.request, current):
+                return unchanged(current, cache=cache, **vary)
             policy = {"Content_Security_Policy": _html_policy()} if form == "html" else {}
             return tagged(body, current, _media(form), cache=cache, **vary, **policy)
     raise Conflict("the halt changes too often", "try again in a moment")
@@ -81,22 +87,23 @@ def _media(form: Form) -> str:
     return JSON if form == "json" else f"{_FORMS[form]}; charset=utf-8"
 
 
-def _rendered(asked: Asked, version: int | None, form: Form) -> bytes:
+def _rendered(asked: Asked, version: int | None, form: Form) -> tuple[bytes, Mapping[str, Any] | None]:
+    """The bytes, and the view of the halt where they show where it stands now."""
     data = asked.verbs.evidence(asked.halt, version)
     if form == "json":
-        return data
+        return data, None
     document = json.loads(data)
     if form == "md":
         from driftguard.render.evidence_markdown import evidence_markdown
 
-        return evidence_markdown(document).encode("utf-8")
+        return evidence_markdown(document).encode("utf-8"), None
     from driftguard.guard.review import find_halt
     from driftguard.render.html import evidence_html
     from driftguard.render.json_views import halt_view
 
     # A version says what was found; the latest one also where the halt stands now.
     halt = halt_view(find_halt(asked.guard, asked.halt)[0]) if version is None else None
-    return evidence_html(document, halt).encode("utf-8")
+    return evidence_html(document, halt).encode("utf-8"), halt
 
 
 def _html_policy() -> str:

@@ -11,7 +11,7 @@ from driftguard.entry.http.answers import answer, tagged, unchanged
 from driftguard.entry.http.answers import json_bytes as to_json
 from driftguard.entry.http.answers import page as as_page
 from driftguard.entry.http.asked import Asked
-from driftguard.entry.http.etags import is_unchanged, tag
+from driftguard.entry.http.etags import halt_tag, is_unchanged, of_evidence
 from driftguard.entry.http.models import ConfirmationBody, DecisionBody, Halts, HaltWithDocument
 from driftguard.entry.http.pages import DEFAULT, MOST, bound_jobs, cut, next_page, position
 from driftguard.entry.http.routes import Call, Caller, Seen
@@ -67,19 +67,22 @@ def _halts(asked: Asked, job: str | None, all_states: bool) -> list[HaltRow]:
 def halt(asked: Caller, evidence: Annotated[int | None, Query(ge=1, le=10**9)] = None) -> Response:
     """One halt with its evidence, of a version or the latest."""
     view = asked.verbs.halt(asked.halt, evidence)
-    return tagged(to_json(view), tag(view["version"], _representation(asked)))
+    body = to_json(view)
+    current = halt_tag(view, _shown(asked, view["version"]), "json", body, asked.at)
+    return unchanged(current) if is_unchanged(asked.request, current) else tagged(body, current)
 
 
 def _unchanged_halt(asked: Asked) -> Response | None:
-    """304 by the row's version alone: neither row nor evidence is loaded."""
+    """304 by the row's version and the tag's own deadline: neither row nor evidence is loaded."""
     version = asked.halt_version()
-    current = tag(version or "", _representation(asked))
-    return unchanged(current) if version and is_unchanged(asked.request, current) else None
+    current = asked.still_good(_shown(asked, version) if version else None, "json")
+    return unchanged(current) if current else None
 
 
-def _representation(asked: Asked) -> str:
+def _shown(asked: Asked, version: str) -> str:
+    """What the tag begins with: the row's version; with an earlier evidence it names no state that can be decided on."""
     evidence = asked.request.query_params.get("evidence")
-    return "json" if evidence is None else f"json-{evidence}"
+    return version if evidence is None else of_evidence(evidence, version)
 
 
 def decide(asked: Caller, seen: Seen, body: DecisionBody) -> Response:

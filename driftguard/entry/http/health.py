@@ -41,8 +41,8 @@ def calls(service: Service) -> tuple[Call, ...]:
         return problems.response(document)
 
     return (
-        Call("GET", "/healthz", healthz, "It answers", model=Health),
-        Call("GET", "/readyz", readyz, "It can work", model=Health, problems=("unavailable",)),
+        Call("GET", "/healthz", healthz, "It answers", model=Health, any_query=True),
+        Call("GET", "/readyz", readyz, "It can work", model=Health, problems=("unavailable",), any_query=True),
     )
 
 

@@ -13,7 +13,7 @@ from driftguard.entry.http.answers import answer, tagged, unchanged
 from driftguard.entry.http.answers import json_bytes as to_json
 from driftguard.entry.http.answers import page as as_page
 from driftguard.entry.http.asked import Asked
-from driftguard.entry.http.etags import is_unchanged, seen_version, tag
+from driftguard.entry.http.etags import digest_of_bytes, is_unchanged, next_deadline, seen_version, tag
 from driftguard.entry.http.halts import After, Limit
 from driftguard.entry.http.models import (
     Explained,
@@ -27,8 +27,9 @@ from driftguard.entry.http.models import (
 )
 from driftguard.entry.http.pages import DEFAULT, bound_jobs, cut, from_jobs, next_page, position, require_known
 from driftguard.entry.http.routes import Call, Caller, Seen
-from driftguard.entry.verbs import JobChange
+from driftguard.entry.verbs import JobChange, View
 from driftguard.flow.access import Role
+from driftguard.flow.halt import State
 from driftguard.guard.jobs import JobView
 
 
@@ -44,25 +45,39 @@ def jobs(asked: Caller, after: After = None, limit: Limit = DEFAULT) -> Response
 
 
 def _views(asked: Asked, names: list[str]) -> Iterator[JobView]:
-    from driftguard.guard.work import Work
+    from driftguard.guard.jobs import view_of
 
     for name in names:
-        work = Work(asked.guard.store, name, asked.guard.clock.now())
-        if work.exists:
-            yield JobView(work.job, work.version or "", None, work.current())
+        if view := view_of(asked.guard, name):
+            yield view
 
 
 def job(asked: Caller) -> Response:
     """One job with what it has recorded."""
     view = asked.verbs.job(asked.job)
-    return tagged(to_json(view), tag(view["version"], "json"))
+    body, shown, current_halt = to_json(view), _representation(view["mode"]), view["halt"] or {}
+    if view["lease"] is None and current_halt.get("state") == State.IN_USE:
+        current = tag(
+            view["version"], f"{shown}-{digest_of_bytes(body)}"
+        )  # until when it settles is for the policy to say
+    else:
+        ends = [(view["lease"] or {}).get("until"), current_halt.get("expires_at")]
+        current = tag(view["version"], shown, next_deadline(ends, asked.at))
+    return unchanged(current) if is_unchanged(asked.request, current) else tagged(body, current)
+
+
+def _representation(mode: str | None) -> str:
+    """The mode stands in the tag: the policy changes it without a write to the job."""
+    return f"json-{mode or 'unknown'}"
 
 
 def _unchanged_job(asked: Asked) -> Response | None:
-    """304 by the row's version alone: neither row nor baseline is loaded."""
+    """304 by the row's version, the policy's mode and the tag's own deadline: neither row nor baseline is loaded."""
+    from driftguard.guard.jobs import mode_of
+
     version = asked.job_version()
-    current = tag(version or "", "json")
-    return unchanged(current) if version and is_unchanged(asked.request, current) else None
+    current = asked.still_good(version, _representation(mode_of(asked.guard, asked.job)))
+    return unchanged(current) if current else None
 
 
 async def explain(
@@ -72,7 +87,8 @@ async def explain(
 ) -> Response:
     """Which rule decides on a resource, or on one path of it."""
     # Not `def`: it reads Azure, as a check does.
-    view = await asked.calls.reading.run(partial(asked.verbs.explain, asked.job, resource, path))
+    work = partial(asked.verbs.explain, asked.job, resource, path)
+    view = await asked.calls.reading.run(work, asked.caller_id)
     return answer(view)
 
 
@@ -115,24 +131,28 @@ def release(asked: Caller, body: ReleaseBody) -> Response:
     return answer(asked.verbs.release(change))
 
 
-def retire(asked: Caller, seen: Seen, body: RetireBody) -> Response:
+async def retire(asked: Caller, seen: Seen, body: RetireBody) -> Response:
     """Take resources out of the job, or retire all of it."""
+    # Not `def`, as the next two: it reads Azure, as a check does.
     change = JobChange(asked.job, asked.reviewer(body.as_), body.reason, tuple(body.resources), if_match=seen)
-    return answer(asked.verbs.retire(change))
+    return answer(await asked.calls.working.run(partial(asked.verbs.retire, change), asked.job))
 
 
-def move(asked: Caller, seen: Seen, body: MoveBody) -> Response:
+async def move(asked: Caller, seen: Seen, body: MoveBody) -> Response:
     """Move resources to another job, of which the caller is a reviewer too; that job afterwards."""
-    asked.require(Role.REVIEWER, body.to)
     change = JobChange(asked.job, asked.reviewer(body.as_), body.reason, tuple(body.resources), if_match=seen)
-    return answer(asked.verbs.move(change, body.to))
+
+    def moved() -> View:
+        asked.require(Role.REVIEWER, body.to)
+        return asked.verbs.move(change, body.to)
+
+    return answer(await asked.calls.working.run(moved, asked.job))
 
 
 async def accept(asked: Caller, seen: Seen, proposal: str, body: ReasonBody) -> Response:
     """Make a proposal the job's baseline."""
     change = JobChange(asked.job, asked.reviewer(body.as_), body.reason, if_match=seen)
-    # Not `def`: it reads Azure, as a check does.
-    return answer(await asked.calls.reading.run(partial(asked.verbs.accept, change, proposal)))
+    return answer(await asked.calls.working.run(partial(asked.verbs.accept, change, proposal), asked.job))
 
 
 _REFUSES = (
@@ -160,11 +180,11 @@ CALLS = (
     ),
     Call(
         "POST", "/api/jobs/{job}/retire", retire, "The job afterwards", (Role.REVIEWER,), JobWithBaseline,
-        problems=_REFUSES, changes="job",
+        problems=(*_REFUSES, "could-not-tell"), changes="job",
     ),
     Call(
         "POST", "/api/jobs/{job}/move", move, "The other job afterwards", (Role.REVIEWER,), JobWithBaseline,
-        problems=_REFUSES, changes="job",
+        problems=(*_REFUSES, "could-not-tell"), changes="job",
     ),
     Call(
         "POST", "/api/jobs/{job}/proposals/{proposal}/accept", accept, "The job afterwards", (Role.REVIEWER,),

@@ -1,7 +1,8 @@
 """The layers around the calls: by which name the service is called, how large a body may be, headers, HEAD.
 
 Rules:
-- A body is refused by what it says of its own length, and counted while it is read: at most 64 KiB, a record 32 MiB.
+- A body is refused by what it says of its own length, and counted while it is read: at most 64 KiB; 4 MiB where a call names
+  many resources or jobs, a record 32 MiB.
 - Called by another name than its own the service answers nothing: a page of somebody else's cannot reach it by a name that it
   controls (DNS rebinding).
 - Nothing is kept by a cache that is not told to, nothing is framed, nothing is taken for another type than it says.
@@ -19,8 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from driftguard.entry.http import problems
 
 MOST = 64 * 1024
+MOST_OF_MANY = 4 * 1024 * 1024
 MOST_OF_A_RECORD = 32 * 1024 * 1024
+_MANY = re.compile(r"/api/(?:jobs/[^/]+/(?:checks|retire|move)|halts/[^/]+/decisions|scans)\Z")
 _RECORDS = re.compile(r"/api/jobs/[^/]+/records\Z")
+LOOKS_ONLY = "driftguard.looks-only"  # in the scope of a HEAD, which is answered as GET
 CSP = "default-src 'none'; frame-ancestors 'none'"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -62,7 +66,7 @@ class Head:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self.app({**scope, "method": "GET"}, receive, send_without_body)
+        await self.app({**scope, "method": "GET", LOOKS_ONLY: True}, receive, send_without_body)
 
 
 class Hosts:
@@ -99,7 +103,7 @@ class Sizes:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = MOST_OF_A_RECORD if _RECORDS.match(scope["path"]) else MOST
+        most = _most(scope["path"])
         told = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
         if any(not value.isdigit() or len(value) > 18 for value in told):
             await _refuse(
@@ -121,6 +125,13 @@ class Sizes:
             return message
 
         await self.app(scope, receive_so_much, send)
+
+
+def _most(path: str) -> int:
+    """How many bytes the body of a call at this address may have."""
+    if _RECORDS.match(path):
+        return MOST_OF_A_RECORD
+    return MOST_OF_MANY if _MANY.match(path) else MOST
 
 
 def too_large(most: int) -> problems.Refused:

@@ -4,7 +4,9 @@ Rules:
 - A request waits for its work at most `answer_within` seconds and holds no thread meanwhile: however many checks work, there are
   threads left for everything else.
 - What takes longer gets a row (guard/calls.py) and goes on. A heart says every 15 s that it is alive, until the row says how it
-  ended; writing that down is tried again where the store did not answer.
+  ended; writing that down is tried again where the store did not answer. Rows are begun on threads that do nothing else.
+- Where no row can be begun the work goes on all the same, and the answer says so.
+- What reads Azure for an answer is bounded for each caller: whoever asks for much waits, or is refused, and nobody else.
 - Nothing is cancelled where the client is gone: a check that it asked for is stored, and asked again it is the same one.
 """
 
@@ -19,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from driftguard.entry.http import problems
 from driftguard.entry.http.workers import Workers, finished
-from driftguard.errors import Conflict, DriftGuardError
+from driftguard.errors import Conflict, DriftGuardError, Unavailable
+from driftguard.flow.moment import to_text
 from driftguard.guard import calls
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 
 View = dict[str, Any]
 HEART = 15.0  # seconds; a quarter of the silence after which a call counts as lost
+_IF_NOT_BEGUN = {
+    "check": "ask again in a moment for the same run: it is given the same clearance",
+    "record": "look at the job in a moment, and record again where it does not have this record",
+    "scan": "ask again in a moment",
+}
 _TRIES = 240  # to write down how a call ended: an hour
 
 
@@ -71,25 +79,41 @@ class LongCalls:
     def __init__(self, answer_within: float) -> None:
         self.answer_within = answer_within
         self.signing = Workers("sign-in", threads=8, waiting=4000)
-        self.reading = Workers("reading", threads=8, waiting=200)  # what reads ARM, and answers in one go
+        # What reads ARM and answers in one go; a caller has no more than a few threads of it.
+        self.reading = Workers("reading", threads=8, waiting=200, of_one_key=3, open_of_one_key=24)
+        self.beginning = Workers("begins", threads=2, waiting=2000)  # writes rows of calls, and waits for nothing else
         self.working = Workers("check", threads=16, waiting=1000, of_one_key=4)
         self.scanning = Workers("scan", threads=2, waiting=20)
         self.heart = Heart()
+        self.jobs_of_halts: dict[str, str] = {}  # by the halt's whole id, which is made of its job: it never changes
 
     async def answer(self, asked: Asking, verb: str, work: Callable[[], View]) -> Ended | calls.Begun:
         """How the work ended, or the call that it became. Raises Unavailable, StoreUnavailable."""
+        submitted = to_text(asked.guard.clock.now())
         future = self.working.submit(partial(_ended, asked, work), asked.job)
         if await finished(future, self.answer_within):
             return future.result()
-        return await self._held(asked, asked.job, verb, future)
+        return await self._held(asked, asked.job, verb, future, submitted)
 
     async def begin(self, asked: Asking, partition: str, verb: str, work: Callable[[], View]) -> calls.Begun:
         """The call that the work becomes at once. Raises Unavailable, StoreUnavailable."""
-        return await self._held(asked, partition, verb, self.scanning.submit(partial(_ended, asked, work)))
+        submitted = to_text(asked.guard.clock.now())
+        return await self._held(asked, partition, verb, self.scanning.submit(partial(_ended, asked, work)), submitted)
 
-    async def _held(self, asked: Asking, partition: str, verb: str, future: Future[Ended]) -> calls.Begun:
-        begin = partial(calls.begin, asked.guard, partition, verb, asked.caller_id)
-        begun = await self.reading.run(begin)
+    async def _held(
+        self, asked: Asking, partition: str, verb: str, future: Future[Ended], submitted: str
+    ) -> calls.Begun:
+        begin = partial(calls.begin, asked.guard, partition, verb, asked.caller_id, submitted)
+        try:
+            begun = await self.beginning.run(begin)
+        except DriftGuardError as error:
+            problems.LOG.error(
+                "a call could not be begun: %s correlation=%s", error, problems.correlation_id(asked.request)
+            )
+            raise Unavailable(
+                f"the {verb} goes on, but the service could not write down where to ask for it",
+                _IF_NOT_BEGUN[verb],
+            ) from error
         self.heart.hold(asked.guard, begun, future)
         return begun
 

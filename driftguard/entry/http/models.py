@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+# More than the verbs take: how much that is, and in which words more is refused, stands in entry/limits.py.
+Name = Annotated[str, StringConstraints(max_length=4000)]
 Text = Annotated[str, StringConstraints(max_length=4000)]
-ResourceId = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-Few = Annotated[list[ResourceId], Field(max_length=1000)]
-Many = Annotated[list[ResourceId], Field(max_length=200_000)]
+ResourceId = Annotated[str, StringConstraints(max_length=4000)]
+Few = Annotated[list[ResourceId], Field(max_length=10_000)]
+Many = Annotated[list[ResourceId], Field(max_length=1_000_000)]
 _GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-shop"
 _VNET = f"{_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-shop"
 
@@ -128,7 +129,7 @@ class ScanBody(_Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": ["payments-prod"]}, {}]})
 
-    jobs: Annotated[list[Name], Field(max_length=1000)] | None = None
+    jobs: Annotated[list[Name], Field(max_length=10_000)] | None = None
 
 
 class _View(BaseModel):
@@ -246,11 +247,26 @@ class RecordLater(_Later):
     answer: RecordView | None
 
 
+class Scanned(_View):
+    """What a scan found of one job."""
+
+    job: str
+    verdict: str
+    observed: bool
+    why: str
+    halt: str | None
+    problem: str | None
+    findings: list[dict[str, Any]] = Field(
+        description="In the form of the evidence, at most 50; none where the verdict is proceed."
+    )
+    findings_left: int = Field(description="How many findings more there are.")
+
+
 class ScanView(_View):
     """What a scan found, job by job."""
 
     scan: str
-    jobs: list[dict[str, Any]]
+    jobs: list[Scanned]
     notes_waiting: int
     exit_code: int
 
@@ -272,6 +288,7 @@ class Job(_View):
     lease: dict[str, Any] | None
     settling: bool
     halt: Halt | None
+    mode: str | None = Field(description="enforce or observe, by the policy of now; null where it cannot be loaded.")
 
 
 class JobWithBaseline(Job):

@@ -10,10 +10,12 @@ Rules:
 from __future__ import annotations
 
 import json
+import logging
 import re
+import secrets
 import time
-import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftguard.entry.http import problems
@@ -46,21 +48,24 @@ class Outermost:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            problems.LOG.info("the client went before its request was whole correlation=%s", correlation)
         except Exception as error:  # noqa: BLE001  # reason: the adapter of Azure Functions would lose what is not caught here
             document = problems.of_fault(problems.place(error), correlation)
             if status == 0:
                 await _send_problem(send_with_id, json.dumps(document).encode("ascii"))
         finally:
-            took = round((time.monotonic() - began) * 1000)
-            path = one_line(scope.get("path") or "", 200)
-            problems.LOG.info("%s %s %s %d ms correlation=%s", scope["method"], path, status, took, correlation)
+            if problems.LOG.isEnabledFor(logging.INFO):
+                took = round((time.monotonic() - began) * 1000)
+                path = one_line(scope.get("path") or "", 200)
+                problems.LOG.info("%s %s %s %d ms correlation=%s", scope["method"], path, status, took, correlation)
 
 
 def _taken_or_made(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name.lower() == HEADER]
     if len(given) == 1 and _FORM.match(given[0]):
         return str(given[0].decode("ascii"))
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 async def _send_problem(send: Send, body: bytes) -> None:

@@ -120,7 +120,9 @@ def of_error(error: DriftGuardError, correlation: str, *, to_operator: bool = Fa
     if error.problem in _OF_THE_SERVICE and not to_operator:
         LOG.error("%s: %s correlation=%s", error.problem, error, correlation)
         detail = "the service cannot work: its store, its settings or its keys are not in order"
-        title = "try again later; the service's operator finds the reason in its log, by the correlation id"
+        # What is wrong with settings or keys stays wrong until somebody mends it.
+        first = "try again later" if error.problem == "store-unavailable" else "tell the service's operator"
+        title = f"{first}; its operator finds the reason in the service's log, by the correlation id"
     return problem(error.problem, status, title, detail, error.exit_code, correlation)
 
 

@@ -56,7 +56,7 @@ class Call:
     `status`, `model` and `told` are its good answer; `problems` the names of what it may refuse with, beside those that every
     call has. `changes` is what If-Match must name: "halt", "job", or nothing. `media` are the types of an answer that is not
     (only) JSON. `conditional`: it has an ETag; `later`: it may be answered with 202. `at_once` answers what needs nothing
-    loaded, None where it does.
+    loaded, None where it does. `any_query`: what the query says is not looked at, as probes add to it.
     """
 
     method: str
@@ -72,6 +72,7 @@ class Call:
     conditional: bool = False
     later: bool = False
     at_once: Callable[[Asked], Response | None] | None = None
+    any_query: bool = False
 
 
 def guarded(call: Call, service: Service, calls: LongCalls) -> type[APIRoute]:
@@ -111,11 +112,11 @@ def _before_body(
 ) -> Response | None:
     """Admits the caller and looks at query and conditions; an answer where that is all it needs."""
     asked = admit(service, calls, request, call.roles) if call.roles else None
-    _require_known(request, known)
+    if not call.any_query:
+        _require_known(request, known)
     if asked and call.changes:
-        request.state.seen = seen_version(
-            request, asked.halt_version() if call.changes == "halt" else asked.job_version()
-        )
+        now = asked.halt_version() if call.changes == "halt" else asked.job_version()
+        request.state.seen = seen_version(request, now, asked.stale())
     return call.at_once(asked) if asked and call.at_once else None
 
 

@@ -21,6 +21,7 @@ from driftguard.flow.access import Role
 from driftguard.flow.ports import Row
 from driftguard.guard import calls, index
 from driftguard.guard.rows import OUTBOX
+from driftguard.guard.scan import is_judged
 
 
 async def scan(asked: Caller, body: ScanBody) -> Response:
@@ -38,7 +39,8 @@ def _names(asked: Asked, body: ScanBody) -> list[str] | None:
         return [name for job in dict.fromkeys(body.jobs) for name in bound_jobs(asked, Role.PIPELINE, job)]
     if asked.caller.everything:
         return None
-    return [name for name in index.jobs(asked.guard.store) if asked.may(Role.PIPELINE, name)]
+    names = [name for name in index.jobs(asked.guard.store) if asked.may(Role.PIPELINE, name)]
+    return [name for name in names if is_judged(asked.guard, name)]
 
 
 def scan_later(asked: Caller, call: str) -> Response:

@@ -2,7 +2,8 @@
 
 Rules:
 - At most so many threads, made as they are needed; at most so many tasks wait. More are refused, not queued for ever.
-- At most so many tasks of one job work at once: beyond that they only get into each other's way, and other jobs have to wait.
+- At most so many tasks of one key (a job, a caller) work at once: beyond that they get into each other's way, and others have
+  to wait. At most so many of one key may be open, where that is said: so nobody takes all the places.
 - A task is never cancelled: who asked may have gone, and what was begun is finished all the same.
 - The threads end with the process (daemon): a check that is killed leaves the store as it was or as it is decided to be.
 """
@@ -32,11 +33,15 @@ class _Task:
 
 
 class Workers:
-    """A bounded pool. `name` names its threads; at most `of_one_key` tasks of one key work at once."""
+    """A bounded pool. `name` names its threads; at most `of_one_key` tasks of one key work at once.
 
-    def __init__(self, name: str, threads: int, waiting: int, of_one_key: int = 0) -> None:
+    At most `open_of_one_key` tasks of one key work or wait; 0: as many as of all.
+    """
+
+    def __init__(self, name: str, threads: int, waiting: int, of_one_key: int = 0, open_of_one_key: int = 0) -> None:
         self._name, self._most, self._of_one_key = name, threads, of_one_key or threads
         self._most_open = threads + waiting
+        self._open_of_one_key = open_of_one_key or self._most_open
         self._ready: queue.SimpleQueue[_Task] = queue.SimpleQueue()
         self._turn = threading.Lock()
         self._threads = self._open = 0
@@ -49,6 +54,8 @@ class Workers:
         with self._turn:
             if self._open >= self._most_open:
                 raise Unavailable("the service has too many calls to answer", "try again in a moment")
+            if key and self._working[key] + len(self._waiting.get(key, ())) >= self._open_of_one_key:
+                raise Unavailable("too many calls of yours wait already", "try again when they are answered")
             self._open += 1
             if key and self._working[key] >= self._of_one_key:
                 self._waiting.setdefault(key, deque()).append(task)
@@ -57,10 +64,22 @@ class Workers:
                 self._begin(task)
         return task.future
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], key: str = "") -> T:
         """The result of the work. Raises what the work raises, and Unavailable as `submit`."""
-        future = self.submit(work)
-        await finished(future, None)
+        future = self.submit(work, key)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def end() -> None:
+            if not done.done():  # who waited may have gone
+                done.set_result(None)
+
+        def tell(_: Future[Any]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(end)
+
+        future.add_done_callback(tell)
+        await done
         return future.result()
 
     def _begin(self, task: _Task) -> None:
@@ -101,8 +120,8 @@ class Workers:
             del self._working[key]
 
 
-async def finished(future: Future[Any], seconds: float | None) -> bool:
-    """Wait until the future has a result, at most so many seconds (None: for ever); whether it has one.
+async def finished(future: Future[Any], seconds: float) -> bool:
+    """Wait until the future has a result, at most so many seconds; whether it has one.
 
     Nothing is cancelled where the waiting ends early, or where the one who waits is cancelled.
     """

@@ -93,6 +93,27 @@ def test_the_directorys_own_name_goes_first(
     assert entra.caller(provider.sign(provider.person(ROB, **claims))).person.name == name
 
 
+def test_every_name_of_the_token_is_one_of_the_person(provider: IdentityProvider, entra: Entra) -> None:
+    names = {"preferred_username": "dana@fabrikam.com", "unique_name": "dana", "email": "d.doe@fabrikam.com"}
+    guest = "dana_doe_fabrikam.com#EXT#@contoso.onmicrosoft.com"
+    person = entra.caller(provider.sign(provider.person(ROB, upn=guest, **names))).person
+    assert (person.name, person.aliases) == (guest, (*names.values(), "dana_doe@fabrikam.com"))
+    for name in ("DANA@fabrikam.com", "dana", "d.doe@fabrikam.com", "dana_doe@fabrikam.com"):
+        assert same_person(person, Person(name, asserted=True), {})
+
+
+@pytest.mark.parametrize("name", ["#EXT#@contoso.com", "dana#EXT#@contoso.com", "_a.b#EXT#@c.com", "dana_x#EXT#@c.com"])
+def test_what_only_looks_like_the_name_of_a_guest_has_no_other_name(
+    provider: IdentityProvider, entra: Entra, name: str
+) -> None:
+    assert entra.caller(provider.sign(provider.person(ROB, upn=name, preferred_username=name))).person.aliases == ()
+
+
+def test_an_application_has_no_names_of_a_person(provider: IdentityProvider, entra: Entra) -> None:
+    claims = provider.application(APP, "Pipeline", upn="dana@contoso.com", email="dana@contoso.com")
+    assert entra.caller(provider.sign(claims)).person == Person(APP, "ffffffff" + APP[8:], APP)
+
+
 def test_a_token_of_version_1_counts_as_well(provider: IdentityProvider, entra: Entra) -> None:
     old = {"iss": f"https://sts.windows.net/{TENANT}/", "ver": "1.0", "aud": CLIENT_ID}
     application = provider.application(APP, "Pipeline", **old, appid=APP)

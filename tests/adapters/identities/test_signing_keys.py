@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -60,7 +61,7 @@ def test_keys_are_fetched_anew_when_their_time_is_over(provider: IdentityProvide
     assert provider.asked == 2
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in ("up", "slow")])
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in ("up", "slow", "drip")])
 def test_without_keys_nobody_can_be_told(provider: IdentityProvider, mode: str) -> None:
     provider.mode = mode
     keys = keys_of(provider, failure_kept=0.0)
@@ -70,7 +71,7 @@ def test_without_keys_nobody_can_be_told(provider: IdentityProvider, mode: str) 
     assert keys.find(kid(0)).key_id == kid(0)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in ("up", "slow")])
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in ("up", "slow", "drip")])
 def test_known_keys_outlast_an_outage_and_unknown_ones_cannot_be_told(provider: IdentityProvider, mode: str) -> None:
     keys = keys_of(provider, cooldown=0.0, failure_kept=0.0)
     keys.find(kid(0))
@@ -121,6 +122,57 @@ def test_a_fetch_that_hangs_ends_and_holds_up_nobody_whose_key_is_known(provider
     assert not ended, "the other thread still waits"
     waiting.join()
     assert [type(error) for error in ended] == [Unavailable]
+
+
+def test_an_answer_that_drips_ends_in_time_for_everybody_who_waits(provider: IdentityProvider) -> None:
+    provider.mode = "drip"
+    keys = keys_of(provider, timeout=5.0, total=0.3)
+
+    def refused(_: int) -> bool:
+        with pytest.raises(Unavailable):
+            keys.find(kid(0))
+        return True
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(refused, range(16)))
+    assert time.monotonic() - began < 4.0, "shorter than one wait for a part of the answer"
+    assert provider.asked == 1
+
+
+def test_while_an_answer_drips_known_keys_are_found_and_unknown_ones_do_not_wait_for_it(
+    provider: IdentityProvider,
+) -> None:
+    keys = keys_of(provider, cooldown=0.0, timeout=5.0, total=3.0)
+    keys.find(kid(0))
+    provider.mode = "drip"
+
+    def refused(number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            keys.find(f"forged-{number}")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(9) as pool:
+        waits = pool.map(refused, range(9))
+        assert keys.find(kid(0)).key_id == kid(0)
+        # One of them asks; the others wait for it only a moment.
+        assert sorted(waits)[-2] < 2.5
+
+
+def test_keys_are_fetched_again_when_an_answer_that_dripped_has_ended(provider: IdentityProvider) -> None:
+    provider.mode = "drip"
+    keys = keys_of(provider, total=0.2, failure_kept=0.0)
+    with pytest.raises(Unavailable):
+        keys.find(kid(0))
+    provider.mode = "up"
+    for _ in range(1000):
+        try:
+            assert keys.find(kid(0)).key_id == kid(0)
+            return
+        except Unavailable:
+            threading.Event().wait(0.01)
+    pytest.fail("the fetch that dripped was never given up")
 
 
 def test_nothing_heavy_is_imported_before_the_first_token() -> None:

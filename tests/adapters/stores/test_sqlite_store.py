@@ -301,6 +301,30 @@ def test_a_store_locked_beyond_the_busy_timeout_is_unavailable_and_can_still_be_
         put(store, "one")
 
 
+def test_a_read_does_not_wait_behind_a_writer_that_waits_for_another_process(path: Path) -> None:
+    make_store(path)
+    with closing(open_sqlite(path, busy_timeout=30)) as store, closing(open_sqlite(path)) as other:
+        with ThreadPoolExecutor(1) as pool:
+            with other._transaction():
+                writing = pool.submit(put, store, "waits")
+                while store._writing.turn.acquire(blocking=False):  # until the writer has its turn, and waits in it
+                    store._writing.turn.release()
+                assert store.get("job", "k", "000") is not None
+                assert [row.id for row in store.list("job", "k")] == ["000"]
+                assert store.version("job", "k", "000") and store.partitions() == ["job"]
+                assert not writing.done()
+            writing.result(30)
+        assert store.get("job", "k", "waits") is not None
+
+
+def test_the_connection_for_reads_changes_nothing(path: Path) -> None:
+    make_store(path)
+    with closing(open_sqlite(path)) as store:
+        with pytest.raises(StoreUnavailable), store._open_to_read() as connection:
+            connection.execute("DELETE FROM rows")
+        assert store.get("job", "k", "000") is not None
+
+
 @contextmanager
 def folder_of_an_ordinary_user() -> Iterator[Path]:
     """A folder whose permissions count: where the tests run as root, this process is another user meanwhile."""

@@ -142,6 +142,24 @@ WRONG_CHECKS: dict[str, dict[str, Any]] = {
     "a halt that stops, without its halt": views.halted(halt=None),
     "a halt of another job": views.halted(halt=views.halt(job="other")),
     "a halt with a clearance": views.halted(clearance="c-1"),
+    **{
+        f"proceed under a halt that is {state}": views.check(halt=views.halt(state=state, final=final))
+        for state, final in [
+            ("open", False),
+            ("proposed", False),
+            ("kept", False),
+            ("stopped", True),
+            ("resolved", True),
+            ("superseded", True),
+            ("expired", True),
+            ("unheard-of", False),
+            ("overwrite-allowed", True),
+        ]
+    },
+    "proceed under a decision that another run uses": views.check(
+        halt=views.halt(state="in-use", in_use={"run": "run-2"})
+    ),
+    "a halt that stops, and is closed": views.halted(halt=views.halt(state="resolved", final=True)),
     "no coverage": {name: value for name, value in views.check().items() if name != "coverage"},
 }
 
@@ -187,11 +205,41 @@ def test_a_problem_never_carries_a_yes(remote: Remote, script: Script, name: str
     assert raised.value.exit_code == 2
 
 
+@pytest.mark.parametrize("state", ["overwrite-allowed", "waived", "in-use", "kept-confirmed"])
+def test_a_decision_that_lets_a_run_pass_is_believed(remote: Remote, script: Script, state: str) -> None:
+    view = views.check(halt=views.halt(state=state, in_use={"run": "run-1"} if state == "in-use" else None))
+    script.replies = [as_json(view)]
+    assert remote.check(ASK) == view
+
+
+@pytest.mark.parametrize(
+    ("reply", "view"),
+    [
+        (as_json(views.halted()), "a halt with 200"),
+        (as_json(views.unclear()), "could not tell with 200"),
+        (as_problem("could-not-tell", 503, check=views.halted()), "a halt that could not be told"),
+        (as_problem("halt", 412, check=views.unclear()), "a halt that is none"),
+    ],
+)
+def test_status_problem_and_view_say_one_thing_or_nothing_is_believed(
+    remote: Remote, script: Script, reply: Reply, view: str
+) -> None:
+    script.replies = [reply]
+    with pytest.raises(Unavailable, match="contradict each other"):
+        remote.check(ASK)
+
+
 WRONG_RECORDS: dict[str, dict[str, Any]] = {
     "another job": views.record(job="other"),
     "held, with exit code 0": views.record(halt=views.halt()),
     "pending, with exit code 0": views.record(resources=[{"resource": "/x", "fate": "pending"}], counts={"pending": 1}),
     "counts of something else": views.record(counts={}),
+    "held, without its halt": views.record(
+        resources=[{"resource": "/x", "fate": "held by a halt", "held": {}}], counts={"held by a halt": 1}
+    ),
+    "held by a halt that is closed": views.record(halt=views.halt(state="resolved", final=True), exit_code=1),
+    "resolved a halt that is open": views.record(resolved=views.halt()),
+    "resolved a halt of another job": views.record(resolved=views.halt(job="other", state="resolved", final=True)),
     "exit code 2": views.record(exit_code=2),
     "neither record nor proposal": views.record(provenance=None),
     "both record and proposal": views.record(proposal="p-1"),
@@ -214,6 +262,9 @@ def test_201_with_a_record_that_contradicts_itself_is_not_believed(remote: Remot
         views.scan(("shop", "proceed"), exit_code=1),
         views.scan(("shop", "fine"), exit_code=0),
         views.scan(("other", "proceed"), exit_code=0),
+        views.scan(exit_code=0),
+        views.scan(("shop", "proceed"), ("shop", "proceed"), exit_code=0),
+        views.scan(("shop", "proceed"), ("other", "proceed"), exit_code=0),
     ],
 )
 def test_a_scan_that_contradicts_itself_is_not_believed(remote: Remote, script: Script, view: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -243,6 +244,15 @@ def test_a_release_with_the_clearance_needs_no_version_and_no_reading(remote: Re
     assert "if-match" not in script.asked[0].headers
 
 
+@pytest.mark.parametrize(("seen", "sent"), [("42", '"42"'), ("no version", '"-"')])
+def test_a_release_with_the_clearance_says_which_state_was_seen(
+    remote: Remote, script: Script, seen: str, sent: str
+) -> None:
+    script.replies = [as_json(views.job())]
+    remote.release(JobChange("shop", Person(""), "", clearance="c-1", if_match=seen))
+    assert [asked.headers["if-match"] for asked in script.asked] == [sent]
+
+
 def test_a_list_is_put_together_from_its_pages(remote: Remote, script: Script) -> None:
     script.replies = [
         as_json({"halts": [views.halt()], "next": "/api/halts?after=x&limit=200&all=true"}),
@@ -266,8 +276,33 @@ def test_what_cannot_be_a_name_is_refused_as_in_process_and_never_sent(remote: R
     assert not script.asked
 
 
-def test_a_halt_is_reviewed_on_the_pages_of_the_service(remote: Remote, script: Script) -> None:
-    assert remote.review_address(views.HALT_ID) == f"{script.address}/ui/halts/{views.HALT_ID}"
+PAGE = f"/ui/halts/{views.HALT_ID}"
+
+
+def test_a_halt_is_reviewed_where_the_service_offers_it(remote: Remote, script: Script) -> None:
+    later = as_json({"state": "done", "answer": views.halted(), "review": PAGE})
+    cases: list[tuple[list[Reply], Callable[[], dict[str, Any]]]] = [
+        ([as_problem("halt", 412, check=views.halted(), review=PAGE)], lambda: remote.check(Ask("shop", "run-1"))),
+        ([as_json(HELD | {"review": PAGE}, 201)], lambda: remote.record(Recording("shop", "run-1"))),
+        ([as_json({}, 202, Location="/api/jobs/shop/checks/1"), later], lambda: remote.check(Ask("shop", "run-1"))),
+    ]
+    for replies, ask in cases:
+        remote._calls.offered.clear()
+        script.replies = replies
+        assert "review" not in ask()
+        assert remote.review_address(views.HALT_ID) == script.address + PAGE
+
+
+@pytest.mark.parametrize(
+    "review", [None, 7, "https://evil.example/ui/halts/h-0123456789ab", "/ui/x", PAGE + "\n", "/ui"]
+)
+def test_no_page_is_made_up_where_the_service_offers_none(remote: Remote, script: Script, review: object) -> None:
+    script.replies = [as_problem("halt", 412, check=views.halted(), review=review)]
+    assert remote.check(Ask("shop", "run-1"))["exit_code"] == 1
+    assert remote.review_address(views.HALT_ID) is None
+
+
+HELD = views.record(halt=views.halt(), exit_code=1)
 
 
 KEPT = views.halt(state="kept-confirmed", confirmation={"in_code": "abc1234", "for_run": None})

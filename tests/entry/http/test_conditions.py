@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from driftguard import __version__
 from driftguard.entry.http.accept import chosen
 from driftguard.entry.http.problems import HTTP_ONLY
-from tests.entry.http.service import Shop
-from tests.world import JOB
+from tests.entry.http.service import POLICY, Shop, over
+from tests.scenarios.steps import story
+from tests.world import JOB, VNET
 
 DECISION = {"decision": "stop", "reason": "not this week"}
 
@@ -43,12 +45,10 @@ def test_a_tag_names_state_representation_and_product(shop: Shop) -> None:
     version = halt["version"]
     tags = {
         shop.get(path).headers["etag"]: f'"{version}.json.{__version__}"',
-        shop.get(f"{path}?evidence=1").headers["etag"]: f'"{version}.json-1.{__version__}"',
+        shop.get(f"{path}?evidence=1").headers["etag"]: f'"e1-{version}.json.{__version__}"',
         **{
-            shop.get(f"{path}/evidence{more}.{form}").headers[
-                "etag"
-            ]: f'"{version}.evidence-{name}-{form}.{__version__}"'
-            for more, name in (("", "latest"), ("/1", "1"))
+            shop.get(f"{path}/evidence{more}.{form}").headers["etag"]: f'"{begin}.evidence-{form}.{__version__}"'
+            for more, begin in (("", version), ("/1", f"e1-{version}"))
             for form in ("json", "md", "html")
         },
     }
@@ -101,7 +101,9 @@ def test_who_may_not_read_is_refused_before_any_304(shop: Shop) -> None:
         ('"{v}.json.{p}" "1"', 400, "invalid-input"),
         ('"{v}"', 201, ""),
         ('"{v}.json.{p}"', 201, ""),
-        ('"{v}.evidence-latest-html.{p}"', 201, ""),
+        ('"{v}.evidence-html.{p}"', 201, ""),
+        ('"e1-{v}.json.{p}"', 412, "stale"),
+        ('"e1-{v}.evidence-json.{p}"', 412, "stale"),
         ('"0", "{v}.json.{p}" , W/"1"', 201, ""),
     ],
 )
@@ -132,6 +134,30 @@ def test_every_change_of_a_job_names_its_state(shop: Shop, path: str, body: dict
     assert (refused.status_code, refused.json()["type"]) == (428, "urn:driftguard:problem:precondition-missing")
     assert shop.post(f"/api/jobs/{JOB}/{path}", body, If_Match='"1"').status_code == 412
     assert shop.post("/api/jobs/shop-none/release", {"reason": "x"}, If_Match='"1"').status_code == 404
+
+
+def test_a_tag_of_an_earlier_evidence_is_no_tag_of_the_state_that_has_a_newer_one(tmp_path: Path) -> None:
+    with story(tmp_path, log_latency=600) as telling:
+        telling.with_policy(POLICY)
+        policy = telling.guard.policy()
+        telling.guard = replace(telling.guard, policy=lambda: policy)
+        telling.first_record(VNET)
+        telling.advance(minutes=20)
+        shop = over(telling)
+        try:
+            halt = shop.halted()
+            path = f"/api/halts/{halt['id']}"
+            telling.advance(minutes=30)
+            shop.check("run-2")
+            assert shop.get(path).json()["evidence"]["version"] == 2
+            for earlier in ("?evidence=1", "/evidence/1", "/evidence/1.html", "/evidence/2.json"):
+                seen = shop.get(path + earlier).headers["etag"]
+                refused = shop.post(f"{path}/decisions", DECISION, If_Match=seen)
+                assert (refused.status_code, refused.json()["type"]) == (412, "urn:driftguard:problem:stale"), earlier
+            now = shop.get(f"{path}/evidence.md").headers["etag"]
+            assert shop.post(f"{path}/decisions", DECISION, If_Match=now).status_code == 201
+        finally:
+            shop.client.close()
 
 
 def test_of_two_reviewers_at_once_one_decides_and_the_other_is_told_to_look_again(shop: Shop) -> None:
@@ -173,7 +199,9 @@ def test_evidence_has_a_form_for_everybody(shop: Shop) -> None:
     refused = shop.get(path, Accept="image/png, text/*;q=0, application/json;q=0")
     assert (refused.status_code, refused.json()["type"]) == (406, "urn:driftguard:problem:not-acceptable")
     assert refused.headers["vary"] == "Accept"
-    assert shop.get(f"{path}/9").json()["type"] == "urn:driftguard:problem:wrong-use"
+    for missing in (f"{path}/9", f"{path}/9.md", f"{path.removesuffix('/evidence')}?evidence=9"):
+        for told in (shop.get(missing), shop.get(missing, If_None_Match="*")):
+            assert (told.status_code, told.json()["type"]) == (404, "urn:driftguard:problem:not-found")
     assert shop.get(f"{path}.pdf").status_code == 422
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from driftguard.entry.http.workers import Workers
 from driftguard.errors import StoreUnavailable, Unavailable
+from driftguard.flow.moment import to_text
 from driftguard.guard.rows import CALL
 from tests.entry.http.service import Shop, over
 from tests.entry.http.service import shop as open_shop
@@ -135,7 +138,8 @@ def test_a_call_whose_process_ended_is_lost_and_one_that_works_is_not(tmp_path: 
         lost = shop.get(path, "pipeline").json()
         assert lost["state"] == "lost" and lost["answer"] is None
         gate.opened.set()
-        assert ended(shop, path)["state"] == "done", "it was not lost after all"
+        # It was not lost after all.
+        until(lambda: shop.get(path, "pipeline").json()["state"] == "done")
 
 
 def test_an_end_that_could_not_be_written_is_written_by_a_later_beat(tmp_path: Path) -> None:
@@ -172,6 +176,25 @@ def test_a_scan_is_told_to_the_one_who_asked(shop: Shop) -> None:
     assert ended(shop, nothing, "other-pipeline")["answer"]["jobs"] == []
     everything = shop.post("/api/scans", {}, "local").headers["location"]
     assert len(ended(shop, everything, "local")["answer"]["jobs"]) == 1
+
+
+def test_a_scan_counts_the_notes_of_the_caller_s_jobs_only(shop: Shop) -> None:
+    tried: list[str] = []
+
+    class Down:
+        name, claim = "down", 0.0
+
+        def deliver(self, note: Any) -> Any:
+            tried.append(note.job)
+            raise Unavailable("the ticket system is down", "try again later")
+
+    shop.telling.guard = replace(shop.telling.guard, targets={"down": Down()})
+    shop.halted()
+    shop.telling.advance(hours=2)  # the note is due again
+    tried.clear()
+    begun = shop.post("/api/scans", {}, "other-pipeline")
+    assert ended(shop, begun.headers["location"], "other-pipeline")["answer"]["notes_waiting"] == 0
+    assert tried == [JOB], "it was sent all the same"
 
 
 def test_two_hundred_checks_at_once_are_all_answered_and_health_meanwhile(tmp_path: Path) -> None:
@@ -222,6 +245,65 @@ def test_work_of_one_key_waits_for_its_own_kind_and_holds_up_no_other() -> None:
     assert not begun.acquire(timeout=0.2), "only two of one key work"
     gate.set()
     assert all(future.result(10) for future in held)
+
+
+def test_of_one_key_only_so_many_may_be_open() -> None:
+    gate = threading.Event()
+    workers = Workers("few", threads=4, waiting=100, of_one_key=2, open_of_one_key=5)
+    held = [workers.submit(gate.wait, "a") for _ in range(5)]
+    with pytest.raises(Unavailable, match="of yours"):
+        workers.submit(gate.wait, "a")
+    assert workers.submit(lambda: 7, "b").result(10) == 7
+    gate.set()
+    assert all(future.result(10) for future in held)
+    assert workers.submit(lambda: 7, "a").result(10) == 7
+
+
+def test_slow_explains_of_one_caller_hold_up_neither_a_202_nor_another_reader(tmp_path: Path) -> None:
+    with slow_shop(tmp_path) as (shop, gate):
+        path = f"/api/jobs/{JOB}/explain?resource={VNET}"
+        with ThreadPoolExecutor(60) as pool:
+            explains = [pool.submit(shop.get, path) for _ in range(40)]
+            until(lambda: shop.app.state.long_calls.reading._open == 24)
+            began = shop.check("run-1")
+            assert began.status_code == 202
+            shop.telling.guard = replace(shop.telling.guard, reader=gate._reader)
+            assert shop.get(path, "dana").status_code == 200
+            gate.opened.set()
+            statuses = Counter(one.result(60).status_code for one in explains)
+        assert statuses == {200: 24, 503: 16}
+
+
+def test_a_call_that_cannot_be_written_down_says_that_it_goes_on(tmp_path: Path) -> None:
+    with slow_shop(tmp_path) as (shop, gate):
+        whole = shop.telling.guard
+
+        class Full:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(whole.store, name)
+
+            def commit(self, partition: str, writes: Any) -> Any:
+                if any(write.kind == CALL for write in writes):
+                    raise StoreUnavailable("the disk is full", "free space")
+                return whole.store.commit(partition, writes)
+
+        shop.telling.guard = replace(whole, store=Full())
+        told = shop.check("run-1")
+        assert (told.status_code, told.json()["type"]) == (503, "urn:driftguard:problem:unavailable")
+        assert "the check goes on" in told.json()["detail"] and "ask again" in told.json()["title"]
+        assert told.json()["exit_code"] == 2
+        shop.telling.guard = whole
+        gate.opened.set()
+        until(lambda: shop.get(f"/api/jobs/{JOB}").json()["lease"] is not None)
+        assert shop.check("run-1").json()["clearance"]
+
+
+def test_a_call_tells_when_it_was_submitted(tmp_path: Path) -> None:
+    with slow_shop(tmp_path) as (shop, _):
+        submitted = shop.telling.guard.clock.now()
+        clock = shop.telling.guard.clock
+        told = shop.check("run-1").json()
+        assert told["started_at"] == to_text(submitted) and clock.now() == submitted
 
 
 def test_a_client_that_goes_away_loses_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -13,8 +14,9 @@ import pytest
 
 from driftguard import __version__, errors
 from driftguard.entry.http import problems
-from driftguard.entry.http.layers import MOST, MOST_OF_A_RECORD
+from driftguard.entry.http.layers import MOST, MOST_OF_A_RECORD, MOST_OF_MANY
 from driftguard.errors import BadConfiguration, StoreUnavailable, Unavailable
+from driftguard.flow.ports import Put
 from tests.entry.http.service import Shop, over
 from tests.entry.http.service import shop as open_shop
 from tests.test_docs import all_errors
@@ -156,6 +158,48 @@ def test_an_address_or_method_that_is_not_there(shop: Shop) -> None:
     assert (answer.status_code, problem(answer), answer.headers["allow"]) == (405, "method-not-allowed", "GET")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_probe_may_add_to_the_query(shop: Shop, path: str) -> None:
+    assert shop.get(f"{path}?x=1&x=2", None).status_code == 200
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_no_fault(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    async def call() -> list[Any]:
+        headers = [(b"authorization", b"Bearer pipeline"), (b"content-type", b"application/json")]
+        path = f"/api/jobs/{JOB}/checks"
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+        messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await shop.app({**scope, "headers": headers, "http_version": "1.1", "scheme": "http"}, receive, send)
+        return sent
+
+    with caplog.at_level("INFO"):
+        sent = asyncio.run(call())
+    assert sent == []
+    assert "went before its request was whole" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_row_of_a_form_that_was_never_written_is_told_as_the_store_s_fault(shop: Shop) -> None:
+    store = shop.telling.guard.store
+    row = store.get(JOB, "job", "job")
+    assert row
+    written = store.commit(JOB, [Put("job", "job", {"x": 1}, row.version)])
+    told = shop.get(f"/api/jobs/{JOB}", "local")
+    assert (told.status_code, told.json()["type"]) == (503, "urn:driftguard:problem:store-unavailable")
+    store.commit(JOB, [Put("job", "job", {"schema": 99}, written["job", "job"])])
+    told = shop.get(f"/api/jobs/{JOB}", "local")
+    assert (told.status_code, told.json()["type"]) == (503, "urn:driftguard:problem:bad-configuration")
+    assert "newer version" in told.json()["title"]
+
+
 def test_head_is_get_without_the_body(shop: Shop) -> None:
     got, head = shop.get(f"/api/jobs/{JOB}"), shop("HEAD", f"/api/jobs/{JOB}")
     assert head.status_code == 200 and not head.content
@@ -183,7 +227,7 @@ def test_a_filter_that_is_not_known_or_given_twice_never_widens_a_list(shop: Sho
         (b'{"run": ' + b"[" * 30_000, 400),
         (b"\xff\xfe", 400),
         (b'{"run": 4711}', 422),
-        (b'{"run": ""}', 422),
+        (b'{"run": ""}', 400),
         (b'{"run": "1", "gate": "true"}', 422),
         (b'{"run": "1", "clearance": "c-1"}', 422),
         (b'{"run": "1", "\\ud800": 1}', 422),
@@ -223,16 +267,19 @@ def test_a_body_is_not_larger_than_it_may_be(shop: Shop) -> None:
     def padded(size: int) -> bytes:
         return b'{"run": "1"' + b" " * (size - 12) + b"}"
 
-    def send(path: str, content: Any) -> Any:
+    def send(path: str, content: Any, as_: str = "pipeline") -> Any:
         headers = {"Content-Type": "application/json"}
-        return shop("POST", f"/api/jobs/{JOB}/{path}", "pipeline", content=content, headers=headers)
+        return shop("POST", f"/api/jobs/{JOB}/{path}", as_, content=content, headers=headers)
 
     async def streamed(size: int) -> AsyncIterator[bytes]:
         for _ in range(size // 8192 + 1):
             yield b" " * 8192
 
-    assert send("checks", padded(MOST)).status_code == 200
-    for content in (padded(MOST + 1), streamed(MOST)):
+    assert send("checks", padded(MOST_OF_MANY)).status_code == 200
+    for path, most in (("checks", MOST_OF_MANY), ("retire", MOST_OF_MANY), ("move", MOST_OF_MANY), ("release", MOST)):
+        answer = send(path, padded(most + 1), "local")
+        assert (answer.status_code, problem(answer)) == (413, "too-large"), path
+    for content in (padded(MOST_OF_MANY + 1), streamed(MOST_OF_MANY)):
         answer = send("checks", content)
         assert (answer.status_code, problem(answer), answer.json()["exit_code"]) == (413, "too-large", 3)
     assert send("records", padded(MOST * 4)).status_code != 413

@@ -266,6 +266,16 @@ def test_over_https_the_cookie_is_secure(shop: World) -> None:
     assert "; secure" in client.get(f"/ui/sign-in?token={own.invite()}").headers["set-cookie"].lower()
 
 
+def test_who_only_looks_at_the_address_uses_up_nothing(shop: World) -> None:
+    own = sessions()
+    client = browser(Service(lambda: shop.guard, sessions=own))
+    address = f"/ui/sign-in?token={own.invite()}"
+    looked = client.request("HEAD", address)
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET")
+    assert "set-cookie" not in looked.headers
+    assert client.get(address).status_code == 303
+
+
 def test_without_sessions_no_address_signs_in(azure: Browser) -> None:
     assert azure.get("/ui/sign-in?token=").status_code == 401
 
