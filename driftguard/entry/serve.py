@@ -28,9 +28,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from driftguard.entry.client.address import is_loopback
 from driftguard.entry.started import Started, address_to_call, require_policy, scope_to_ask_for, tell_what_is_wrong
 from driftguard.errors import BadConfiguration
+from driftguard.loopback import is_loopback
 
 if TYPE_CHECKING:
     import uvicorn

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftguard.entry.client.address import is_loopback
 from driftguard.errors import BadConfiguration, DriftGuardError
+from driftguard.loopback import is_loopback
 
 if TYPE_CHECKING:
     from driftguard.settings import Settings

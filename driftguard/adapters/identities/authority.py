@@ -9,12 +9,12 @@ Sources: the identity platform's pages on national clouds (authorities) and the 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
+from driftguard.loopback import is_loopback
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
@@ -71,15 +71,6 @@ def _on_this_machine(override: str) -> str:
     except ValueError:
         raise refused from None
     plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme != "http" or not plain or not host or not _is_loopback(host):
+    if parts.scheme != "http" or not plain or not host or not is_loopback(host):
         raise refused
     return f"http://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -10,12 +10,12 @@ Source of the authorities: azure.identity.AzureAuthorityHosts; of the clouds: az
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
+from driftguard.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,5 @@ def _check_loopback(endpoint: str) -> None:
         raise refused from None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
         raise refused
-    if parts.path not in ("", "/") or parts.query or parts.fragment or not _is_loopback(host):
+    if parts.path not in ("", "/") or parts.query or parts.fragment or not is_loopback(host):
         raise refused
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

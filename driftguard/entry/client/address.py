@@ -7,11 +7,11 @@ Rules:
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
+from driftguard.loopback import is_loopback
 
 _HOW = "write it as https://HOST, or http://127.0.0.1:PORT for a service on this machine"
 
@@ -44,13 +44,3 @@ def service_address(text: str) -> Address:
         raise BadConfiguration(f"the service at {host} is named with http: a token would be sent in the open", _HOW)
     shown_host = f"[{host}]" if ":" in host else host
     return Address(f"{parts.scheme}://{shown_host}{f':{port}' if port is not None else ''}", loopback)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
