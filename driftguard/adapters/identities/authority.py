@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
-from driftguard.loopback import is_loopback
+from driftguard.loopback import is_plain_address_here
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
@@ -61,16 +61,9 @@ def is_guid(text: object) -> bool:
 
 def _on_this_machine(override: str) -> str:
     """The override without a slash at its end. Raises BadConfiguration."""
-    refused = BadConfiguration(
-        "DRIFTGUARD_AUTH_AUTHORITY is not a plain http address on this machine",
-        "leave it out for the identity provider of the cloud, or write http://127.0.0.1:PORT to try things out",
-    )
-    try:
-        parts = urlsplit(override)
-        host, _ = parts.hostname, parts.port  # .port raises ValueError where it is no number
-    except ValueError:
-        raise refused from None
-    plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme != "http" or not plain or not host or not is_loopback(host):
-        raise refused
-    return f"http://{parts.netloc}"
+    if not is_plain_address_here(override, "http"):
+        raise BadConfiguration(
+            "DRIFTGUARD_AUTH_AUTHORITY is not a plain http address on this machine",
+            "leave it out for the identity provider of the cloud, or write http://127.0.0.1:PORT to try things out",
+        )
+    return f"http://{urlsplit(override).netloc}"

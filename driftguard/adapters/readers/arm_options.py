@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
-from driftguard.loopback import is_loopback
+from driftguard.loopback import is_plain_address_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,8 @@ class ArmOptions:
 
 
 def _check_loopback(endpoint: str) -> None:
-    refused = BadConfiguration(
-        f"the ARM endpoint {endpoint[:200]!r} is not a plain address on this machine",
-        "write it as http://127.0.0.1:PORT, or leave it out and choose a cloud",
-    )
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port  # .port raises ValueError where it is no number
-    except ValueError:
-        raise refused from None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
-        raise refused
-    if parts.path not in ("", "/") or parts.query or parts.fragment or not is_loopback(host):
-        raise refused
+    if not is_plain_address_here(endpoint, "http", "https"):
+        raise BadConfiguration(
+            f"the ARM endpoint {endpoint[:200]!r} is not a plain address on this machine",
+            "write it as http://127.0.0.1:PORT, or leave it out and choose a cloud",
+        )
