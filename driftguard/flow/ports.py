@@ -123,6 +123,10 @@ class Store(Protocol):
         """The names of all partitions that hold a row, sorted."""
         ...
 
+    def kinds(self, partition: str) -> List[str]:
+        """The kinds of which the partition holds a row, sorted."""
+        ...
+
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
         """All writes or none, at most MAX_WRITES, each row named once. Returns the new version of each row put.
 
@@ -164,6 +168,31 @@ class Sealer(Protocol):
 
         Raises SecretKeyMissing where that key is not at hand.
         """
+        ...
+
+
+class Anchors(Protocol):
+    """A place outside the store that keeps what is written once, and lets nobody change it: for the heads of ledgers.
+
+    `where` is its address or path, for people. Every call raises Unavailable where it cannot be asked.
+    """
+
+    where: str
+
+    def put_once(self, name: str, data: bytes) -> bool:
+        """Keep it under a new name; False, and nothing changed, where the name exists already."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """What was kept, or None. Raises NotADocument for what cannot be one, such as a file that is too large."""
+        ...
+
+    def names(self) -> List[str]:
+        """All names, sorted."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections; used again, it connects anew."""
         ...
 
 

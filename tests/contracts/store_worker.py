@@ -5,32 +5,73 @@ Run as `python store_worker.py ROLE STORE ADDRESS [ARGUMENT …]`; ROLES has the
 
 from __future__ import annotations
 
+import json
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from driftguard.adapters.stores.azure import AzureStore, open_azure_store
 from driftguard.adapters.stores.first_use import StoreAtFirstUse
 from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.errors import Conflict
 from driftguard.flow.ports import Put, Row, Store, Write
+from tests.azurite.server import Azurite
 
 ROWS_TOGETHER = 20
 
 
 @dataclass(frozen=True)
 class StoreUnderTest:
-    """How a test makes the address of a new store (from a folder of its own), and how a process opens it."""
+    """How a test makes the address of a new store, from a folder of its own or in Azurite, and how a process opens it.
 
-    new_address: Callable[[Path], str]
+    `rounds`: how often each of eight writers adds one, as processes and as threads. A round on Azurite takes a hundred times
+    as long as one on SQLite, and threads that share an interpreter twice as long again.
+    """
+
+    new_address: Callable[[Path, Callable[[], Azurite]], str]
     open: Callable[[str], Store]
+    rounds: tuple[int, int] = (50, 50)
+
+
+def in_azurite(_folder: Path, azurite: Callable[[], Azurite]) -> str:
+    """The address of a store in the emulator, with what another process needs to open it."""
+    running = azurite()
+    return json.dumps({"address": running.store(), "connection": running.connection})
+
+
+def open_in_azurite(address: str, *, may_begin: bool = True) -> AzureStore:
+    """The store of an address made by `in_azurite`."""
+    return open_azure_store(
+        **json.loads(address), credential=NOBODY, may_begin=may_begin, new_id=lambda: uuid.uuid4().hex
+    )
+
+
+class _Nobody:
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        raise AssertionError("a store with a connection string asks for no sign-in")
+
+
+NOBODY = _Nobody()
+
+
+def open_begun_in_azurite(address: str) -> AzureStore:
+    """The same, by a process that may not begin it and finds it begun."""
+    first = open_in_azurite(address)
+    first.update_meta(dict)
+    first.close()
+    return open_in_azurite(address, may_begin=False)
 
 
 STORES = {
-    "sqlite": StoreUnderTest(lambda folder: str(folder / "store.db"), lambda address: open_sqlite(Path(address))),
+    "sqlite": StoreUnderTest(lambda folder, _: str(folder / "store.db"), lambda address: open_sqlite(Path(address))),
     "sqlite at first use": StoreUnderTest(
-        lambda folder: str(folder / "store.db"), lambda address: StoreAtFirstUse(Path(address), may_begin=True)
+        lambda folder, _: str(folder / "store.db"), lambda address: StoreAtFirstUse(Path(address), may_begin=True)
     ),
+    "azure": StoreUnderTest(in_azurite, open_begun_in_azurite, rounds=(50, 10)),
+    "azure at first use": StoreUnderTest(in_azurite, open_in_azurite, rounds=(5, 5)),
 }
 
 

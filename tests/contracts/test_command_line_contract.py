@@ -101,6 +101,7 @@ def test_every_other_command_refuses_a_service(
     command: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = {"policy": ("policy", "check"), "replay": ("replay", "pairs"), "onboard": ("onboard", "--job", "shop")}
+    words["store"] = ("store", "copy", "from.db", "to.db")
     with cli_shop(tmp_path, capsys) as shop:
         before = shop.written()
         address = "https://guard.example.com"

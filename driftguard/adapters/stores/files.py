@@ -43,17 +43,17 @@ def place_once(filled: Path, path: Path) -> bool:
         os.link(filled, path)
     except FileExistsError:
         return False
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
     return True
 
 
 def replace(filled: Path, path: Path) -> None:
     """Give a filled draft its name, in place of the file that has it. Raises OSError."""
     filled.replace(path)
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Wait until the folder's entries are on the disk. Windows cannot open a folder, and writes its entries itself."""
     if os.name == "nt":
         return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from builtins import list as List  # the port has a method `list`, which hides the type in the class body
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from driftguard.adapters.stores import limits
@@ -55,6 +55,10 @@ class StoreAtFirstUse(Store):
     def partitions(self) -> List[str]:
         return [] if self._holds_nothing() else self.open().partitions()
 
+    def kinds(self, partition: str) -> List[str]:
+        limits.check_names(partition=partition)
+        return [] if self._holds_nothing() else self.open().kinds(partition)
+
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
         return self.open().commit(partition, writes)
 
@@ -72,6 +76,14 @@ class StoreAtFirstUse(Store):
         for key in keys:
             limits.check_key(key)
         return True if self._holds_nothing() else self.open().forget(keys)
+
+    def meta(self, prefix: str) -> dict[str, str]:
+        """As SqliteStore has it."""
+        return {} if self._holds_nothing() else self.open().meta(prefix)
+
+    def update_meta(self, change: Callable[[], Mapping[str, str]]) -> None:
+        """As SqliteStore has it."""
+        self.open().update_meta(change)
 
     def close(self) -> None:
         with self._turn:

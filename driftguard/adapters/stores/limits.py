@@ -1,13 +1,22 @@
-"""What every store accepts, checked before anything is written.
+"""What stores accept, checked before anything is written, and what every one of them holds.
 
-Rules:
+Rules, checked for every store:
 - A partition, kind or row id has 1 to 512 characters, no control character (what Azure Tables allows in a key).
 - A blob's key has 1 to 1024 characters, no control character (what Azure Storage allows in a blob's name),
   and a blob at most 256 MiB.
 - A row's body is a JSON object of at most 900 KiB as stored: sorted keys, ASCII, no NaN, no infinity.
 - A commit has at most MAX_WRITES writes and names each row once.
 
-Sources: learn.microsoft.com "Understanding the Table service data model",
+What every store holds is less, where names or commits are large; a store that holds less refuses the rest as WrongUse,
+before anything is sent. On Azure Storage:
+- a partition of at most 512, and kind and id of a row of together at most 511 characters, a blob's key of at most 1024 in
+  at most 254 parts between slashes. ASCII letters, digits, `-` and `_` count one, other ASCII two (a slash within a blob's
+  key one), other characters four, those above U+FFFF six;
+- commits whose bodies are together at most 1.5 MiB, whatever is in them; up to 4 MiB and more where they compress well.
+
+What the product itself names is short, or shortened to a digest (guard/index.py); jobs have at most 100 characters.
+
+Sources: learn.microsoft.com "Understanding the Table service data model", "Performing entity group transactions",
 "Naming and referencing containers, blobs, and metadata".
 """
 

@@ -1,44 +1,36 @@
 """The keys that turn secrets into marks, for a store on a local disk: a file beside the store.
 
 Rules:
-- A mark is `secret:<key id>:<32 hex>`: HMAC-SHA256 over name, NUL and value, cut to 128 bits. All have one length,
-  and nobody can try values against one without the key.
 - The file is made whole and once, however many processes open the new store at the same time; only its owner reads it.
-- A key id is derived from its key, so that a changed key is noticed and never makes other marks under an old id.
 - The store remembers every key id that was ever active: a file that lacks one is SecretKeyMissing, and no fresh key is
   made for a store that has marks.
 - Rotation adds a key and keeps the old ones.
 
-File: {"active": key id, "keys": {key id: base64 of 32 random bytes}}
+The forms of marks, key ids and the file: keys.py.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from driftguard.adapters.stores.files import draft, fill, place_once, replace
+from driftguard.adapters.stores.keys import (
+    KEY_BYTES,
+    REMEMBERED,
+    Meta,
+    id_of,
+    key_file_text,
+    lost_keys,
+    mark_of,
+    parse_key_file,
+)
 from driftguard.errors import BadConfiguration, SecretKeyMissing
 from driftguard.flow.ports import Sealer
 
-KEY_BYTES = 32
-_REMEMBERED = "secret-key:"
 _RESTORE = "restore the key file from the backup of its store; without it, stored secrets cannot be compared"
-
-
-class Meta(Protocol):
-    """The facts that a store keeps about itself (see SqliteStore)."""
-
-    def meta(self, prefix: str) -> dict[str, str]: ...
-
-    def update_meta(self, change: Callable[[], Mapping[str, str]]) -> None: ...
 
 
 class KeyRing(Sealer):
@@ -58,9 +50,7 @@ class KeyRing(Sealer):
             self._load()  # another process may have rotated since
         if used not in self._keys:
             raise SecretKeyMissing(f"the key file {self._path} has no key {used!r}", _RESTORE)
-        # JSON may hold lone surrogates, which plain UTF-8 refuses.
-        message = f"{name}\0{value}".encode("utf-8", "surrogatepass")
-        return f"secret:{used}:{hmac.new(self._keys[used], message, hashlib.sha256).hexdigest()[:32]}"
+        return mark_of(used, self._keys[used], name, value)
 
     def rotate(self) -> str:
         """Add a new key, make it the active one, keep the old ones; returns its id.
@@ -74,21 +64,21 @@ class KeyRing(Sealer):
     def _add_key(self) -> dict[str, str]:
         """Runs while no other process can write to the store, so that two rotations do not lose each other's key."""
         _, keys = _read(self._path)
-        _refuse_lost_keys(self._path, keys, self._store.meta(_REMEMBERED))
+        _refuse_lost_keys(self._path, keys, self._store.meta(REMEMBERED))
         key = self._random_bytes(KEY_BYTES)
-        _write(self._path, _id_of(key), {**keys, _id_of(key): key})
-        return {_REMEMBERED + _id_of(key): ""}
+        _write(self._path, id_of(key), {**keys, id_of(key): key})
+        return {REMEMBERED + id_of(key): ""}
 
     def _load(self) -> None:
         # The store is asked first: a key id is remembered only when it is already in the file.
-        remembered = self._store.meta(_REMEMBERED)
+        remembered = self._store.meta(REMEMBERED)
         if not remembered:
             key = self._random_bytes(KEY_BYTES)
-            _create(self._path, _id_of(key), {_id_of(key): key})
+            _create(self._path, id_of(key), {id_of(key): key})
         active, keys = _read(self._path)
         _refuse_lost_keys(self._path, keys, remembered)
-        if _REMEMBERED + active not in remembered:
-            self._store.update_meta(lambda: {_REMEMBERED + active: ""})
+        if REMEMBERED + active not in remembered:
+            self._store.update_meta(lambda: {REMEMBERED + active: ""})
         self._keys, self.key_id = keys, active
 
 
@@ -102,20 +92,15 @@ def open_key_ring(store: Meta, path: Path, random_bytes: Callable[[int], bytes])
     return KeyRing(store, path.absolute(), random_bytes)
 
 
-def _id_of(key: bytes) -> str:
-    return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:16]
-
-
 def _refuse_lost_keys(path: Path, keys: Mapping[str, bytes], remembered: Mapping[str, str]) -> None:
-    lost = sorted({name.removeprefix(_REMEMBERED) for name in remembered} - set(keys))
-    if lost:
+    if lost := lost_keys(keys, remembered):
         raise SecretKeyMissing(f"the key file {path} lacks the key {', '.join(lost)} that its store uses", _RESTORE)
 
 
 def _create(path: Path, active: str, keys: Mapping[str, bytes]) -> None:
     try:
         with draft(path) as file:
-            fill(file, _text(active, keys))
+            fill(file, key_file_text(active, keys))
             place_once(file, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -124,15 +109,10 @@ def _create(path: Path, active: str, keys: Mapping[str, bytes]) -> None:
 def _write(path: Path, active: str, keys: Mapping[str, bytes]) -> None:
     try:
         with draft(path) as file:
-            fill(file, _text(active, keys))
+            fill(file, key_file_text(active, keys))
             replace(file, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
-
-
-def _text(active: str, keys: Mapping[str, bytes]) -> bytes:
-    encoded = {key_id: base64.b64encode(key).decode("ascii") for key_id, key in keys.items()}
-    return json.dumps({"active": active, "keys": encoded}, indent=1).encode("ascii")
 
 
 def _read(path: Path) -> tuple[str, dict[str, bytes]]:
@@ -150,20 +130,10 @@ def _read(path: Path) -> tuple[str, dict[str, bytes]]:
     except OSError as error:
         raise SecretKeyMissing(f"the key file {path} cannot be read ({error.strerror})", _RESTORE) from error
     try:
-        return _parse(data)
+        return parse_key_file(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Not chained: the cause could quote the keys.
         raise BadConfiguration(f"the key file {path} is damaged ({type(error).__name__})", _RESTORE) from None
-
-
-def _parse(data: bytes) -> tuple[str, dict[str, bytes]]:
-    content = json.loads(data)
-    keys = {key_id: base64.b64decode(text, validate=True) for key_id, text in content["keys"].items()}
-    if content["active"] not in keys:
-        raise ValueError("no active key")
-    if any(len(key) != KEY_BYTES or _id_of(key) != key_id for key_id, key in keys.items()):
-        raise ValueError("a key is not the one that its id names")
-    return content["active"], keys
 
 
 def _cannot_write(path: Path, error: OSError) -> SecretKeyMissing:

@@ -33,6 +33,7 @@ from driftguard.adapters.stores.sqlite_connect import (
     use_wal,
 )
 from driftguard.adapters.stores.sqlite_errors import damaged, store_errors
+from driftguard.adapters.stores.unfinished import refuse_unfinished
 from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
 from driftguard.flow.ports import Delete, Put, Row, Store, Write
 
@@ -91,6 +92,12 @@ class SqliteStore(Store):
     def partitions(self) -> List[str]:
         with self._open_to_read() as connection:
             return [name for (name,) in connection.execute("SELECT DISTINCT partition FROM rows ORDER BY partition")]
+
+    def kinds(self, partition: str) -> List[str]:
+        limits.check_names(partition=partition)
+        query = "SELECT DISTINCT kind FROM rows WHERE partition = ? ORDER BY kind"
+        with self._open_to_read() as connection:
+            return [kind for (kind,) in connection.execute(query, (partition,))]
 
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
         limits.check_names(partition=partition)
@@ -224,12 +231,15 @@ class SqliteStore(Store):
         return Row(kind, row_id, version, body)
 
 
-def open_sqlite(path: Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT) -> SqliteStore:
+def open_sqlite(
+    path: Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT, unfinished: bool = False
+) -> SqliteStore:
     """Open the store at `path`, and make it (mode 0600, with its folder) where there is none and `create` is true.
 
-    `busy_timeout` is how many seconds a call waits for other writers.
-    Raises BadConfiguration where there is no store, the path is a folder or another kind of file, or the store's schema
-    is newer than this code; StoreUnavailable where the store is locked, damaged or out of reach.
+    `busy_timeout` is how many seconds a call waits for other writers; `unfinished` opens the unfinished copy of another
+    store too, which only the copy itself works with.
+    Raises BadConfiguration where there is no store, the path is a folder or another kind of file, the store is an
+    unfinished copy, or its schema is newer than this code; StoreUnavailable where the store is locked, damaged or out of reach.
     """
     path = path.absolute()
     with store_errors(path), ExitStack() as undo:
@@ -247,6 +257,9 @@ def open_sqlite(path: Path, *, create: bool = True, busy_timeout: float = BUSY_T
         reading = connect_to_read(path, busy_timeout)
         undo.callback(reading.close)
         store = SqliteStore(path, connection, reading, schema_number)
+        if not unfinished:
+            refuse_unfinished(store, str(path))
+            reading.execute("PRAGMA shrink_memory")  # what was read for this hides no damage from a later call
         undo.pop_all()
         return store
 

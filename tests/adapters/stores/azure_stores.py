@@ -1,0 +1,28 @@
+"""Stores on Azure Storage for the tests, opened as the product opens them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from driftguard.adapters.stores.azure import AzureStore, open_azure_store
+from driftguard.flow.ports import Put, Store
+
+
+class Nobody:
+    """A sign-in that must not be asked for."""
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        raise AssertionError("a store with a connection string asks for no sign-in")
+
+
+def opened(address: str, connection: str, *, may_begin: bool = True, **options: Any) -> AzureStore:
+    """A store; ids of its writes are random unless told otherwise."""
+    new_id: Callable[[], str] = options.pop("new_id", lambda: uuid.uuid4().hex)
+    return open_azure_store(address, Nobody(), connection=connection, may_begin=may_begin, new_id=new_id, **options)
+
+
+def put(store: Store, row_id: str, body: dict[str, Any], expected: str | None = None) -> str:
+    """Put one row of kind `k` in the partition `job`; its version."""
+    return store.commit("job", [Put("k", row_id, body, expected)])["k", row_id]
