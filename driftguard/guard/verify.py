@@ -1,31 +1,23 @@
-"""Verify: is this evidence what was written, and is the ledger that it stands in whole?"""
+"""Verify: is this evidence what was written, is the ledger that it stands in whole, and is it the one that was anchored?"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from driftguard.errors import WrongUse
+from driftguard.flow.anchor import Head, head_of
 from driftguard.flow.evidence import SCHEMA, digest_of
-from driftguard.flow.ledger import LedgerEntry, first_fault
+from driftguard.flow.ledger import LedgerEntry
 from driftguard.guard import index
 from driftguard.guard.context import Guard
-from driftguard.guard.rows import LEDGER, JobRow
-from driftguard.guard.work import Work
+from driftguard.guard.held_against import Verified, hold_against, look_at_ledger
+from driftguard.guard.work import require_job_name
 
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The result: `faults` are one line each, none where everything is as written. `checked` says what was looked at."""
-
-    checked: tuple[str, ...]
-    faults: tuple[str, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """0 where all is as written, else 1."""
-        return 1 if self.faults else 0
+_HEAD = re.compile(r"(?P<job>[^:]+):(?P<number>[0-9]{1,10}):(?P<hash>[0-9a-f]{64})\Z")
 
 
 def read_evidence(data: bytes) -> dict[str, Any]:
@@ -52,40 +44,57 @@ def verify_file(document: dict[str, Any]) -> Verified:
     return Verified((f"digest {actual}",), ())
 
 
-def verify_in_store(guard: Guard, document: dict[str, Any]) -> Verified:
-    """As `verify_file`, and that the ledger of its job is whole and knows exactly this evidence."""
-    first = verify_file(document)
-    job = document.get("job")
-    ledger = verify_ledger(guard, str(job))
-    known = _known_digests(guard, str(job))
-    faults = [*first.faults, *ledger.faults]
-    if document.get("digest") not in known:
-        faults.append(f"the ledger of the job {job} knows no evidence with this digest")
-    return Verified((*first.checked, *ledger.checked, "evidence in the ledger"), tuple(faults))
-
-
-def verify_ledger(guard: Guard, job: str) -> Verified:
-    """Whether a job's hash chain is whole up to the head that its row names."""
-    row: JobRow = Work(guard.store, job, guard.clock.now()).job
-    entries = [LedgerEntry.from_dict(entry.body) for entry in index.all_rows(guard.store, job, LEDGER)]
-    fault = first_fault(entries, row.ledger_number, row.ledger_head)
-    checked = f"ledger of {job}: {len(entries)} entries"
-    return Verified((checked,), (f"ledger of {job}: {fault}",) if fault else ())
-
-
-def verify_store(guard: Guard) -> Verified:
-    """The ledgers of all jobs."""
-    results = [verify_ledger(guard, job) for job in index.jobs(guard.store)]
-    return Verified(
-        tuple(text for result in results for text in result.checked),
-        tuple(fault for result in results for fault in result.faults),
+def parse_head(told: str) -> tuple[str, Head]:
+    """(job, head) of `JOB:NUMBER:HASH`, as a note shows it. Raises WrongUse."""
+    found = _HEAD.match(told.strip())
+    try:
+        if found:
+            return require_job_name(found["job"]), head_of(int(found["number"]), found["hash"])
+    except ValueError:
+        pass
+    raise WrongUse(
+        f"{told[:200]!r} is no head of a ledger",
+        "copy it from the note: --head JOB:NUMBER:HASH, the hash of 64 hex digits",
     )
 
 
-def _known_digests(guard: Guard, job: str) -> set[str]:
-    rows = index.all_rows(guard.store, job, LEDGER)
-    entries = (LedgerEntry.from_dict(row.body) for row in rows)
-    return {entry.data["evidence"] for entry in entries if isinstance(entry.data.get("evidence"), str)}
+def verify_in_store(guard: Guard, document: dict[str, Any], heads: Sequence[tuple[str, Head]] = ()) -> Verified:
+    """As `verify_file`; that the ledger of its job knows exactly this evidence, and as `verify_jobs` of that job."""
+    first = verify_file(document)
+    job = require_job_name(str(document.get("job")))
+    known: set[str] = set()
+    jobs = [job, *(name for name, _ in heads if name != job)]
+
+    def note(name: str, entry: LedgerEntry) -> None:
+        digest = entry.data.get("evidence")
+        if name == job and isinstance(digest, str):
+            known.add(digest)
+
+    rest = hold_against(guard, jobs, heads, note)
+    faults = [*first.faults, *rest.faults]
+    if document.get("digest") not in known:
+        faults.append(f"the ledger of the job {job} knows no evidence with this digest")
+    return replace(rest, checked=(*first.checked, *rest.checked, "evidence in the ledger"), faults=tuple(faults))
+
+
+def verify_jobs(guard: Guard, jobs: Sequence[str], heads: Sequence[tuple[str, Head]] = ()) -> Verified:
+    """Whether the ledgers of these jobs are whole, and are those that were anchored; `heads` are further ones of jobs."""
+    return hold_against(guard, list(dict.fromkeys([*jobs, *(name for name, _ in heads)])), heads)
+
+
+def verify_store(guard: Guard, heads: Sequence[tuple[str, Head]] = ()) -> Verified:
+    """As `verify_jobs`, of every job that there is, and of every job that was anchored."""
+    return hold_against(guard, None, heads)
+
+
+def verify_ledgers(guard: Guard) -> Verified:
+    """Whether the ledgers of all jobs are whole in themselves; no anchor is asked."""
+    checked, faults = [], []
+    for job in index.jobs(guard.store):
+        told, wrong, _ = look_at_ledger(guard, job, None, ())
+        checked.append(told)
+        faults += wrong
+    return Verified(tuple(checked), tuple(faults))
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
