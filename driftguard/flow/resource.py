@@ -1,11 +1,15 @@
 """What names a resource: kind, cloud, tenant, key (compared), type, and the id as shown.
 
 Rules:
-- A ref is parsed by the literal table `KINDS`; an unknown kind is an error, never a default.
+- A ref is parsed by the literal table `KINDS`; an unknown kind is an error, never a default. Which kind a text names is
+  told by the text alone (`kind_of`): the address of a blob, or else an ARM id.
+- What holds a resource, so that it goes when that goes, stands in the same table: its resource group, its container.
 - An ARM id is case-insensitive: the key is the id in lower case, the id keeps the casing as given.
 - An ARM id that is not exactly a path of /subscriptions/…, /resourceGroups/… and /providers/… segments is refused:
   ids come from callers and are sent to ARM as a URL path (no query, fragment, escape or dot segment gets through).
-- An id given as a URL of a known cloud's ARM endpoint must be of the cloud in use.
+- An id given as a URL of a known cloud must be of the cloud in use.
+- A blob's id is its address in the one form of `blob_url.py`, which is its key as well: letter case means something there.
+- A text that is refused is shown only up to where a signature, a password or a connection string may begin.
 
 Source of the id's form: github Azure/azure-resource-manager-rpc v1.0/common-api-details.md.
 """
@@ -13,10 +17,11 @@ Source of the id's form: github Azure/azure-resource-manager-rpc v1.0/common-api
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from driftguard.errors import OtherScope, WrongUse
+from driftguard.flow.blob_url import BLOB_HOSTS, is_blob_url, parse_blob_url
 
 ARM_HOSTS = {
     "management.azure.com": "public",
@@ -30,13 +35,19 @@ _CHARACTER = r"[^\s/?#%\\<>\x00-\x1f\x7f]"
 _SEGMENT = re.compile(rf"{_CHARACTER}+( +{_CHARACTER}+)*\Z")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _NAMESPACE = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*\Z")
+_SCHEME = "https://"
 _MAX_ID = 2048
+# A signature, a user's password, a part of a connection string.
+_SECRET_MAY_BEGIN = re.compile(r"[?#;&]|%3f|sig=|key=|(?<=://)[^/]*@", re.IGNORECASE)
 _EXAMPLE = "/subscriptions/{id}/resourceGroups/{group}/providers/{namespace}/{type}/{name}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ResourceRef:
-    """One resource. `key` is what is compared; `id` is what is shown and asked for; `type` is `Namespace/type[/type]`."""
+    """One resource. `key` is what is compared; `id` is what is shown and asked for; `type` is `Namespace/type[/type]`.
+
+    Subscription and resource group are those in an ARM id; an address of another kind names none.
+    """
 
     kind: str
     cloud: str
@@ -69,11 +80,51 @@ class ResourceRef:
         return self.type.partition("/")[0]
 
 
-def parse_ref(text: str, *, kind: str = "arm", cloud: str = "public", tenant: str = "") -> ResourceRef:
-    """The ref that `text` names. Raises WrongUse for a malformed id, OtherScope for an id of another cloud."""
+def kind_of(text: str) -> str:
+    """The kind of resource that a text names: the first of `KINDS` that knows it as its own."""
+    return next(name for name, kind in KINDS.items() if kind.is_named_by(text))
+
+
+def parse_ref(text: str, *, kind: str | None = None, cloud: str = "public", tenant: str = "") -> ResourceRef:
+    """The ref that `text` names, of the kind that the text itself tells where none is given.
+
+    Raises WrongUse for a malformed id, OtherScope for an id of another cloud.
+    """
+    kind = kind_of(text) if kind is None else kind
     if kind not in KINDS:
         raise WrongUse(f"unknown kind of resource {kind!r}", f"use one of: {', '.join(KINDS)}")
-    return KINDS[kind](text, cloud, tenant)
+    return KINDS[kind].parse(text, cloud, tenant)
+
+
+def clouds_of(text: str) -> tuple[str, ...]:
+    """The clouds that an id can be of: the one that its host says, or all where it names none."""
+    host = text[len(_SCHEME) :].partition("/")[0].lower() if text.lower().startswith(_SCHEME) else ""
+    of_host = ARM_HOSTS.get(host) or BLOB_HOSTS.get(host.partition(".")[2])
+    return (of_host,) if of_host else CLOUDS
+
+
+def key_of(id_: str, kind: str) -> str:
+    """The key of an id that was a ref's already."""
+    return KINDS[kind].key_of(id_)
+
+
+def holder_of(ref: ResourceRef) -> ResourceRef | None:
+    """What holds the resource, and takes it along when it goes: its resource group or container; None where nothing does."""
+    above = KINDS[ref.kind].holder(ref)
+    return parse_ref(above, kind=ref.kind, cloud=ref.cloud, tenant=ref.tenant) if above else None
+
+
+def holder_name(ref: ResourceRef) -> str:
+    """What its holder is called: `resource group`, `container`."""
+    return KINDS[ref.kind].holder_name
+
+
+def scope_key(ref: ResourceRef) -> str:
+    """The key of the smallest scope that a resource is looked for in: its holder, else its subscription, else the tenant."""
+    holder = KINDS[ref.kind].holder(ref)
+    if holder:
+        return key_of(holder, ref.kind)
+    return "/".join(ref.key.split("/")[:3]) if ref.subscription else "/"
 
 
 def is_within(key: str, scope: str) -> bool:
@@ -99,18 +150,22 @@ def _is_segment(text: str) -> bool:
 
 
 def _without_host(text: str, cloud: str) -> str:
-    if not text.lower().startswith("https://"):
+    if not text.lower().startswith(_SCHEME):
         return text
-    host, slash, rest = text[len("https://") :].partition("/")
+    host, slash, rest = text[len(_SCHEME) :].partition("/")
     of_host = ARM_HOSTS.get(host.lower())
     if of_host is None:
         raise _malformed(text)
+    _require_cloud(text, of_host, cloud)
+    return slash + rest
+
+
+def _require_cloud(text: str, of_host: str, cloud: str) -> None:
     if of_host != cloud:
         raise OtherScope(
             f"{_shown(text)} is of the cloud {of_host!r}, the settings say {cloud!r}",
             "set DRIFTGUARD_CLOUD to the cloud of the resource, and use a job of its own for it",
         )
-    return slash + rest
 
 
 def _arm_type(segments: list[str], text: str) -> str:
@@ -144,24 +199,79 @@ def _malformed(text: str) -> WrongUse:
 
 
 def _shown(text: str) -> str:
-    """The text as it may be printed: short, and without control characters."""
-    return repr(text if len(text) <= 160 else text[:160] + "…")
+    """The text as it may be printed: short, without control characters, and of an address only what is no secret."""
+    begins = _SECRET_MAY_BEGIN.search(text)
+    end = min(160, begins.start() if begins else len(text))
+    return repr(text if end == len(text) else text[:end] + "…")
 
 
 def with_parents(refs: Iterable[ResourceRef]) -> list[ResourceRef]:
-    """The refs, and what stands above each up to its resource group: parents' writes and deletions reach what lies below."""
+    """The refs, and what stands above each up to its resource group: parents' writes and deletions reach what lies below.
+
+    What stands above a blob is told by no source, and is left out.
+    """
     found: dict[str, ResourceRef] = {}
     for ref in refs:
         found[ref.key] = ref
-        segments = ref.id.split("/")[1:]
-        while len(segments) > 4:
-            segments = segments[:-2]
-            if len(segments) >= 2 and segments[-2].lower() == "providers":
-                segments = segments[:-2]
-            if segments and "/" + "/".join(segments).lower() not in found:
-                above = parse_ref("/" + "/".join(segments), kind=ref.kind, cloud=ref.cloud, tenant=ref.tenant)
-                found[above.key] = above
+        for above in KINDS[ref.kind].parents(ref):
+            if above.lower() not in found:
+                parent = parse_ref(above, kind=ref.kind, cloud=ref.cloud, tenant=ref.tenant)
+                found[parent.key] = parent
     return list(found.values())
 
 
-KINDS: dict[str, Callable[[str, str, str], ResourceRef]] = {"arm": _parse_arm}
+def _arm_parents(ref: ResourceRef) -> Iterator[str]:
+    segments = ref.id.split("/")[1:]
+    while len(segments) > 4:
+        segments = segments[:-2]
+        if len(segments) >= 2 and segments[-2].lower() == "providers":
+            segments = segments[:-2]
+        if segments:
+            yield "/" + "/".join(segments)
+
+
+def _arm_holder(ref: ResourceRef) -> str:
+    return "/".join(ref.id.split("/")[:5]) if ref.resource_group else ""
+
+
+BLOB_TYPE = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+CONTAINER_TYPE = "Microsoft.Storage/storageAccounts/blobServices/containers"
+
+
+def _parse_blob(text: str, cloud: str, tenant: str) -> ResourceRef:
+    named = parse_blob_url(text)
+    _require_cloud(named.url, named.cloud, cloud)
+    return ResourceRef("blob", cloud, tenant, named.url, BLOB_TYPE if named.blob else CONTAINER_TYPE, named.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is particular to one kind of resource. `holder` and `parents` are ids; an empty holder is none."""
+
+    is_named_by: Callable[[str], bool]
+    parse: Callable[[str, str, str], ResourceRef]
+    key_of: Callable[[str], str]
+    holder: Callable[[ResourceRef], str]
+    holder_name: str
+    parents: Callable[[ResourceRef], Iterable[str]]
+
+
+# The first whose `is_named_by` holds is the kind of a text: the last one takes the rest, and says what is wrong with it.
+KINDS: dict[str, Kind] = {
+    "blob": Kind(
+        is_named_by=is_blob_url,
+        parse=_parse_blob,
+        key_of=str,
+        holder=lambda ref: parse_blob_url(ref.id).container_url,
+        holder_name="container",
+        parents=lambda ref: (),
+    ),
+    "arm": Kind(
+        is_named_by=lambda text: True,
+        parse=_parse_arm,
+        key_of=str.lower,
+        holder=_arm_holder,
+        holder_name="resource group",
+        parents=_arm_parents,
+    ),
+}

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from driftguard.errors import BadConfiguration
+from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 from driftguard.loopback import is_plain_address_here
 
 
@@ -53,6 +54,7 @@ class ArmOptions:
     max_body: int = 10_000_000
     max_tries: int = 5
     cache_folder: Path | None = None
+    telemetry: Telemetry = NO_TELEMETRY
 
     def __post_init__(self) -> None:
         if self.cloud not in CLOUDS_OF_ARM:

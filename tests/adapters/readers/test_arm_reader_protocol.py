@@ -13,6 +13,7 @@ import pytest
 
 from driftguard.adapters.readers import READERS
 from driftguard.adapters.readers.arm import ArmReader
+from driftguard.adapters.readers.blob import BlobReader
 from driftguard.errors import OtherScope, Unavailable, WrongUse
 from driftguard.flow.ports import Reader
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
@@ -53,7 +54,7 @@ def read_one(reader: Reader, ref: ResourceRef, budget: float = 600) -> Reading:
 
 
 def test_the_readers_are_a_literal_table_by_kind() -> None:
-    assert {"arm": ArmReader} == READERS
+    assert {"arm": ArmReader, "blob": BlobReader} == READERS
 
 
 def test_a_get_carries_token_version_and_request_id_and_nothing_is_sent_twice(stub: ArmStub, reader: ArmReader) -> None:
