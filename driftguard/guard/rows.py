@@ -2,6 +2,12 @@
 
 Every body carries `schema`; a later version that changes a form reads the earlier ones here.
 A body of another form than was ever written is damaged, as a blob is; one of a later schema needs the product that wrote it.
+
+Rules:
+- Two versions of Drift Guard may work on one store for a while. A member that only a later version knows is kept in `more`
+  as it was read, and written back; a later version that adds a member whose loss would be dangerous raises SCHEMA.
+- A member that an earlier version does not know is left out while it says nothing, so that it can read the row.
+- The other kinds of row are rewritten as the stored body with single members replaced, and keep what is unknown that way.
 """
 
 from __future__ import annotations
@@ -52,6 +58,7 @@ class Lease:
     halt: str = ""
     observed: bool = False
     caller: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
 
     def is_of(self, run: str | None, caller: str) -> bool:
         """Whether it was given to this run of this caller."""
@@ -69,7 +76,7 @@ class JobRow:
     `sealed` says under which rules for secrets everything that is stored of the job was sealed, empty: not under the same.
     `forget` are keys of blobs that hold what became a secret, named by no row any more and still to be removed next;
     `holding` the first versions of evidence that hold such values ("<halt> <version>"), and `holding_more` how many
-    more do: evidence never changes.
+    more do: evidence never changes. `hold` is {"reason", "by", "at"} while the job is under legal hold.
     """
 
     name: str
@@ -95,10 +102,18 @@ class JobRow:
     forget: list[str] = field(default_factory=list)
     holding: list[str] = field(default_factory=list)
     holding_more: int = 0
+    hold: dict[str, Any] | None = None
+    more: dict[str, Any] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
-        """As a row's body."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """As a row's body. What an earlier version does not know is left out where it says nothing."""
+        body = _body(self)
+        for name in ("lease", "last_clearance"):
+            if body[name] is not None:
+                body[name] = _with_more(body[name])
+        if self.hold is None:
+            del body["hold"]
+        return body
 
     @staticmethod
     def from_body(body: dict[str, Any]) -> JobRow:
@@ -107,8 +122,8 @@ class JobRow:
         def made(members: dict[str, Any]) -> JobRow:
             for name in ("lease", "last_clearance"):
                 if members.get(name):
-                    members[name] = _of_form(Lease(**members[name]))
-            return JobRow(**members)
+                    members[name] = _of_form(Lease(**_known(Lease, members[name])))
+            return JobRow(**_known(JobRow, members))
 
         return _read(body, "job", made)
 
@@ -159,6 +174,7 @@ class HaltRow:
     earlier: dict[str, Any] | None = None
     closed_at: str | None = None
     closed_because: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
@@ -172,7 +188,7 @@ class HaltRow:
 
     def to_body(self) -> dict[str, Any]:
         """As a row's body."""
-        return {"schema": SCHEMA, **asdict(self)}
+        return _body(self)
 
     @staticmethod
     def from_body(body: dict[str, Any]) -> HaltRow:
@@ -182,7 +198,7 @@ class HaltRow:
             members["state"] = State(members["state"])
             if members["state_before"]:
                 members["state_before"] = State(members["state_before"])
-            return HaltRow(**members)
+            return HaltRow(**_known(HaltRow, members))
 
         return _read(body, "halt", made)
 
@@ -204,6 +220,24 @@ def _read(body: Mapping[str, Any], kind: str, made: Callable[[dict[str, Any]], T
             f"the store holds a {kind} of a form that was never written ({type(error).__name__})",
             "restore it from a backup; nothing was decided",
         ) from None  # the cause could quote the row
+
+
+def _body(row: JobRow | HaltRow) -> dict[str, Any]:
+    """The body of a row, with the members that only a later version knows beside our own."""
+    return {"schema": SCHEMA, **_with_more(asdict(row))}
+
+
+def _with_more(members: dict[str, Any]) -> dict[str, Any]:
+    """Members with those of `more` beside them; our own go before one of the same name."""
+    more: dict[str, Any] = members.pop("more")
+    return {**more, **members}
+
+
+def _known(row: type[T], members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that this version knows, with all others under `more`. Raises AttributeError, TypeError."""
+    names = {name for name, _ in _kinds(row.__name__)} - {"more"}
+    known = {name: value for name, value in members.items() if name in names}
+    return {**known, "more": {name: value for name, value in members.items() if name not in names}}
 
 
 def _of_form(row: T) -> T:
