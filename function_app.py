@@ -61,14 +61,15 @@ async def readyz(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
 
 @app.function_name("drift_scan")
 @app.timer_trigger(arg_name="timer", schedule="%DRIFT_SCAN_SCHEDULE%", run_on_startup=False, use_monitor=True)
-def drift_scan(timer: func.TimerRequest) -> None:
+def drift_scan(timer: func.TimerRequest, context: func.Context) -> None:
     """Judges every job as a gate. Raises CannotTell where a job could not be judged: the invocation shows as failed."""
     from driftguard.entry.function_service import service
     from driftguard.errors import CannotTell
     from driftguard.guard.scan import gate_every_job
 
     _say_when_late("drift scan", timer)
-    report = gate_every_job(service.guard())
+    with service.invocation(context) as guard:
+        report = gate_every_job(guard)
     logging.info("drift scan: %s", json.dumps(report.summary(), sort_keys=True))
     if report.could_not_tell:
         raise CannotTell(
@@ -79,7 +80,7 @@ def drift_scan(timer: func.TimerRequest) -> None:
 
 @app.function_name("deliver_notes")
 @app.timer_trigger(arg_name="timer", schedule="%DRIFT_DELIVER_SCHEDULE%", run_on_startup=False, use_monitor=True)
-def deliver_notes(timer: func.TimerRequest) -> None:
+def deliver_notes(timer: func.TimerRequest, context: func.Context) -> None:
     """Sends the notes that are due. Raises StoreUnavailable, BadConfiguration; a note that waits for its ticket system
     is logged and is no failure: it is tried again by itself."""
     from driftguard.entry.function_service import service
@@ -87,7 +88,8 @@ def deliver_notes(timer: func.TimerRequest) -> None:
     from driftguard.render.untrusted import one_line
 
     _say_when_late("delivery of notes", timer)
-    results = deliver_due(service.guard())
+    with service.invocation(context) as guard:
+        results = deliver_due(guard)
     left = waiting(results)
     for note in left:
         where = f"{note.event} of halt {note.halt} for {note.target}, job {note.job}"

@@ -2,7 +2,13 @@
 
 | setting | meaning | default |
 |---|---|---|
-| DRIFTGUARD_STORE | path of the SQLite store | .driftguard/store.db (refused inside CI) |
+| DRIFTGUARD_STORE | path of the SQLite store, or azure://ACCOUNT[/NAME] | .driftguard/store.db (refused inside CI) |
+| DRIFTGUARD_STORE_CONNECTION | connection string of that storage account | signed in with azure-identity |
+| DRIFTGUARD_SECRET_KEY | the keys that turn secrets into marks, the active one first | a file beside the SQLite store |
+| DRIFTGUARD_ANCHORS | where ledger heads are anchored: a folder, or azure://ACCOUNT/CONTAINER | none |
+| DRIFTGUARD_ANCHORS_CONNECTION | connection string of that storage account | that of the store, where the account is the same |
+| DRIFTGUARD_BLOB_CONNECTION | connection string of the account whose blobs are guarded | signed in with azure-identity |
+| APPLICATIONINSIGHTS_CONNECTION_STRING | where telemetry goes | none: nothing is measured |
 | DRIFTGUARD_POLICY | path of the policy file | the built-in default |
 | DRIFTGUARD_TICKETS | folder for the notes on change tickets | tickets/ beside the store |
 | DRIFTGUARD_CLOUD | public, usgov or china | public |
@@ -49,7 +55,8 @@ class Settings:
     """What the environment says. `in_ci`: a build machine; `run`, `stage`, `starter`: what the CI system tells.
 
     `server`, `token`, `server_scope` and `function_key` make the commands the client of a service; the `auth_…` ones say
-    whom a service lets in.
+    whom a service lets in. `store_address` is that of a store on Azure; `store` is then only the place of what this machine
+    keeps beside it. The `…_connection` ones, `secret_key` and `telemetry` are secrets, and never shown.
     """
 
     store: Path
@@ -73,6 +80,23 @@ class Settings:
     auth_tenant: str = ""
     auth_audiences: tuple[str, ...] = ()
     auth_authority: str | None = None
+    store_address: str = ""
+    store_connection: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    anchors: str = ""
+    anchors_connection: str | None = field(default=None, repr=False)
+    blob_connection: str | None = field(default=None, repr=False)
+    telemetry: str | None = field(default=None, repr=False)
+
+    @property
+    def store_name(self) -> str:
+        """The store as a person knows it: its path or its address."""
+        return self.store_address or str(self.store)
+
+    @property
+    def store_may_be_there(self) -> bool:
+        """False for a local store without its file; a store elsewhere can be asked only by using it."""
+        return bool(self.store_address) or self.store.exists()
 
 
 def process_environment() -> Mapping[str, str]:
@@ -87,12 +111,14 @@ def read_settings(
     in_ci = any(environ.get(mark) for mark in CI_MARKS)
     server = server or environ.get("DRIFTGUARD_SERVER") or None
     # A service has a store of its own: what the environment says of one here is not looked at.
-    path, is_default = _store_path("" if server else store or environ.get("DRIFTGUARD_STORE") or "")
+    place = "" if server else store or environ.get("DRIFTGUARD_STORE") or ""
+    address = place if place.startswith("azure://") else ""
+    path, is_default = _store_path("" if address else place)
     run, stage, starter = _run(environ)
     named_policy = policy or environ.get("DRIFTGUARD_POLICY")
     return Settings(
         store=path,
-        store_is_default=is_default,
+        store_is_default=is_default and not address,
         policy=Path(named_policy) if named_policy else None,
         tickets=Path(environ.get("DRIFTGUARD_TICKETS") or path.parent / "tickets"),
         cloud=_cloud(environ),
@@ -114,6 +140,13 @@ def read_settings(
             text for text in map(str.strip, environ.get("DRIFTGUARD_AUTH_AUDIENCE", "").split(",")) if text
         ),
         auth_authority=environ.get("DRIFTGUARD_AUTH_AUTHORITY") or None,
+        store_address=address,
+        store_connection=environ.get("DRIFTGUARD_STORE_CONNECTION") or None,
+        secret_key=environ.get("DRIFTGUARD_SECRET_KEY") or None,
+        anchors=environ.get("DRIFTGUARD_ANCHORS") or "",
+        anchors_connection=environ.get("DRIFTGUARD_ANCHORS_CONNECTION") or None,
+        blob_connection=environ.get("DRIFTGUARD_BLOB_CONNECTION") or None,
+        telemetry=environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING") or None,
     )
 
 
@@ -129,7 +162,8 @@ def require_lasting_store(settings: Settings) -> None:
 def _store_path(text: str) -> tuple[Path, bool]:
     if "://" in text:
         raise BadConfiguration(
-            f"this version has no store for {text.partition('://')[0]}://", "name the path of a SQLite store"
+            f"this version has no store for {text.partition('://')[0]}://",
+            "name the path of a SQLite store, or azure://ACCOUNT",
         )
     # The default is refused inside CI however it is spelled.
     path = Path(text) if text else DEFAULT_STORE

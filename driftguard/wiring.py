@@ -13,16 +13,24 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from driftguard import __version__
 from driftguard.errors import BadConfiguration
 from driftguard.flow.access import Identities
 from driftguard.flow.policy import Policy
-from driftguard.flow.ports import Sealer, Store
+from driftguard.flow.ports import Anchors, Reader, Sealer, Store
+from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 from driftguard.guard.context import Checkout, Guard
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.settings import Settings, read_settings, require_lasting_store
+
+if TYPE_CHECKING:
+    from driftguard.adapters.readers.arm_credential import Credential
+    from driftguard.guard.store_copy import Copied, End
+
+SECRET_KEY = "DRIFTGUARD_SECRET_KEY"
 
 
 class SystemClock:
@@ -94,6 +102,11 @@ class SharedGuard:
                     self._stack = stack.pop_all()
             return self._guard
 
+    def telemetry(self) -> Telemetry:
+        """Where the guard measures, while it is open; nothing is opened for it."""
+        guard = self._guard
+        return guard.telemetry if guard is not None else NO_TELEMETRY
+
     def close(self) -> None:
         """Give back what was opened; asked for again, it opens anew."""
         with self._turn:
@@ -107,10 +120,12 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
     from driftguard.adapters.pipelines import PIPELINES
     from driftguard.adapters.readers import READERS
     from driftguard.adapters.readers.arm_options import ArmOptions
+    from driftguard.adapters.readers.by_kind import ByKind
     from driftguard.adapters.sources import SOURCES
     from driftguard.adapters.tickets import TICKETS
 
     clock = SystemClock()
+    telemetry = _telemetry(settings, stack)
     options = ArmOptions(
         cloud=settings.cloud,
         endpoint=settings.arm_endpoint,
@@ -118,18 +133,24 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
         tenant=settings.tenant,
         read_timeout=settings.read_timeout,
         # Beside a store that is there: a call that is refused makes no folder.
-        cache_folder=settings.store.parent if settings.store.exists() or opening is Opening.NOW_OR_BEGIN else None,
+        cache_folder=_cache_folder(settings, opening),
+        telemetry=telemetry,
     )
-    store, sealer = _open_store(settings, stack, opening)
+    store, sealer = _open_store(settings, stack, opening, telemetry)
     policy = policy_loader(settings)
-    reader = READERS["arm"](options, clock, pins=_Pins(policy))
-    stack.callback(reader.close)
+    arm = READERS["arm"](options, clock, pins=_Pins(policy))
+    stack.callback(arm.close)
+    blob = READERS["blob"](
+        credential_of(settings), clock, cloud=settings.cloud, connection=settings.blob_connection, telemetry=telemetry
+    )
+    stack.callback(blob.close)
+    readers: dict[str, Reader] = {"arm": arm, "blob": blob}
     latency = timedelta(seconds=settings.log_latency)
     targets = (TICKETS["file"](settings.tickets), PIPELINES["exit-code"]())
     return Guard(
         store=store,
-        reader=reader,
-        sources=(SOURCES["activity-log"](reader.client, clock, latency),),
+        reader=ByKind(readers, clock),
+        sources=(SOURCES["activity-log"](arm.client, clock, latency),),
         sealer=sealer,
         targets={target.name: target for target in targets},
         policy=policy,
@@ -141,29 +162,157 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
         in_ci=settings.in_ci,
         version=__version__,
         where={
-            "store": str(settings.store),
+            "store": settings.store_name,
             "tickets": str(settings.tickets),
             "policy": str(settings.policy or "built-in default"),
             "cloud": settings.cloud,
             "arm": settings.arm_endpoint or "Azure",
         },
+        telemetry=telemetry,
+        anchors=_anchors(settings, stack),
     )
 
 
-def _open_store(settings: Settings, stack: ExitStack, opening: Opening) -> tuple[Store, Sealer]:
+def _cache_folder(settings: Settings, opening: Opening) -> Path | None:
+    """Where api-versions are kept for a day: beside a local store that is there. A call that is refused makes no folder."""
+    if settings.store_address:
+        return None
+    return settings.store.parent if settings.store.exists() or opening is Opening.NOW_OR_BEGIN else None
+
+
+def credential_of(settings: Settings) -> Credential:
+    """The sign-in to Azure; nothing is imported or asked for before its first token."""
+    from driftguard.adapters.readers.arm_credential import credential_for
+    from driftguard.adapters.readers.arm_options import ArmOptions
+
+    return credential_for(ArmOptions(cloud=settings.cloud, tenant=settings.tenant), SystemClock())
+
+
+def _telemetry(settings: Settings, stack: ExitStack) -> Telemetry:
+    """Where measurements go; nothing is imported where nothing is set up."""
+    if settings.telemetry is None:
+        return NO_TELEMETRY
+    from driftguard.adapters.telemetry import TELEMETRY
+
+    measured = TELEMETRY["azure-monitor"](settings.telemetry, __version__)
+    stack.callback(measured.close)
+    return measured
+
+
+def anchors_of(settings: Settings) -> Anchors | None:
+    """The place for the heads of ledgers; None where none is set up. Raises BadConfiguration."""
+    if not settings.anchors:
+        return None
+    from driftguard.adapters.anchors import ANCHORS
+
+    anchors: Anchors
+    if "://" not in settings.anchors:
+        anchors = ANCHORS["folder"](Path(settings.anchors))
+        return anchors
+    same_account = settings.anchors.split("/")[2:3] == settings.store_address.split("/")[2:3]
+    anchors = ANCHORS["azure"](
+        settings.anchors,
+        credential_of(settings),
+        cloud=settings.cloud,
+        connection=settings.anchors_connection or (settings.store_connection if same_account else None),
+    )
+    return anchors
+
+
+def _anchors(settings: Settings, stack: ExitStack) -> Anchors | None:
+    anchors = anchors_of(settings)
+    if anchors is not None:
+        stack.callback(anchors.close)
+    return anchors
+
+
+def _open_store(settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry) -> tuple[Store, Sealer]:
+    """The store with the keys of its marks: those of the setting, else those of the file beside a SQLite store."""
+    if settings.store_address:
+        return _open_azure_store(settings, stack, opening, telemetry)
     from driftguard.adapters.stores.first_use import KeysAtFirstUse, StoreAtFirstUse
     from driftguard.adapters.stores.secret_key import open_key_ring
+    from driftguard.adapters.stores.setting_keys import SettingKeys
     from driftguard.adapters.stores.sqlite import open_sqlite
 
-    key_file = settings.store.parent / f"{settings.store.name}.key"
+    key_file, key_text = key_file_of(settings.store), settings.secret_key
     begins_later = opening is Opening.BEGIN_AT_FIRST_WRITE and not settings.store.exists()
     if begins_later or opening is Opening.AT_FIRST_USE:
         later = StoreAtFirstUse(settings.store, may_begin=begins_later)
         stack.callback(later.close)
-        return later, KeysAtFirstUse(later, key_file, secrets.token_bytes)
+        return later, SettingKeys(later, key_text) if key_text else KeysAtFirstUse(later, key_file, secrets.token_bytes)
     store = open_sqlite(settings.store, create=opening is Opening.NOW_OR_BEGIN)
     stack.callback(store.close)
-    return store, open_key_ring(store, key_file, secrets.token_bytes)
+    return store, SettingKeys(store, key_text) if key_text else open_key_ring(store, key_file, secrets.token_bytes)
+
+
+def key_file_of(store: Path) -> Path:
+    """Where the keys of a SQLite store are, unless the setting holds them."""
+    return store.parent / f"{store.name}.key"
+
+
+def _open_azure_store(
+    settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry
+) -> tuple[Store, Sealer]:
+    """Nothing is asked of Azure before the first use: whether the store is there shows then."""
+    from driftguard.adapters.stores.azure import open_azure_store
+    from driftguard.adapters.stores.setting_keys import SettingKeys
+
+    store = open_azure_store(
+        settings.store_address,
+        credential_of(settings),
+        cloud=settings.cloud,
+        connection=settings.store_connection,
+        may_begin=opening in (Opening.NOW_OR_BEGIN, Opening.BEGIN_AT_FIRST_WRITE),
+        new_id=lambda: uuid.uuid4().hex,
+        telemetry=telemetry,
+    )
+    stack.callback(store.close)
+    return store, SettingKeys(store, settings.secret_key)
+
+
+def copy_between(source: Settings, target: Settings) -> Copied:
+    """Copy the store of one setting into that of the other. The source must be there; the target is begun, or goes on.
+
+    Raises as `copy_store`; BadConfiguration.
+    """
+    from driftguard.adapters.stores.keys import REMEMBERED
+    from driftguard.guard.store_copy import copy_store
+
+    require_lasting_store(target)
+    with ExitStack() as stack:
+        ends = _open_end(source, stack, is_target=False), _open_end(target, stack, is_target=True)
+        return copy_store(*ends, SystemClock(), key_ids=REMEMBERED)
+
+
+def _open_end(settings: Settings, stack: ExitStack, *, is_target: bool) -> End:
+    from driftguard.adapters.stores.azure import open_azure_store
+    from driftguard.adapters.stores.sqlite import open_sqlite
+    from driftguard.guard.store_copy import End
+
+    if not settings.store_address:
+        path = settings.store.resolve()
+        local = open_sqlite(path, create=is_target, unfinished=is_target)
+        stack.callback(local.close)
+        return End(local, str(path), SECRET_KEY if settings.secret_key else str(key_file_of(path)))
+    store = open_azure_store(
+        settings.store_address,
+        credential_of(settings),
+        cloud=settings.cloud,
+        connection=settings.store_connection if _is_of_account(settings) else None,
+        may_begin=is_target,
+        new_id=lambda: uuid.uuid4().hex,
+        unfinished=is_target,
+    )
+    stack.callback(store.close)
+    return End(store, store.address, SECRET_KEY)
+
+
+def _is_of_account(settings: Settings) -> bool:
+    """Whether the connection string is for the account of the store: a copy may name two accounts, and one of them has it."""
+    account = settings.store_address.removeprefix("azure://").partition("/")[0]
+    parts = (settings.store_connection or "").split(";")
+    return f"accountname={account.lower()}" in (part.strip().lower() for part in parts)
 
 
 def policy_loader(settings: Settings) -> Callable[[], Policy]:
@@ -234,10 +383,7 @@ def service_credential(settings: Settings) -> Callable[[], str]:
             "there is no sign-in for the service",
             "set DRIFTGUARD_TOKEN, or DRIFTGUARD_SERVER_SCOPE (such as api://CLIENT-ID/.default) to sign in with Azure",
         )
-    from driftguard.adapters.readers.arm_credential import credential_for
-    from driftguard.adapters.readers.arm_options import ArmOptions
-
-    credential = credential_for(ArmOptions(cloud=settings.cloud, tenant=settings.tenant), SystemClock())
+    credential = credential_of(settings)
     return lambda: credential.get_token(scope).token
 
 

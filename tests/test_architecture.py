@@ -53,14 +53,17 @@ LAYERS: dict[str, set[str]] = {
 
 # The steps of flow/ in their order: a file imports only files that stand before it.
 STEPS = [
-    "moment", "strict_json", "resource", "reading", "path", "identity", "place", "secret_shapes",
+    "moment", "strict_json", "blob_url", "resource", "reading", "path", "identity", "place", "secret_shapes",
     "secrets", "canonical", "condition", "classify", "diff", "patch", "raw_form", "normalised",
-    "treated", "settled", "attribute", "platform_table", "policy", "policy_overlap", "policy_notices", "record",
-    "check", "compare", "presence", "decide", "halt", "ledger", "evidence", "ticket",
+    "treated", "settled", "attribute", "platform_table", "retention", "policy", "policy_overlap", "policy_notices", "record",
+    "check", "compare", "presence", "decide", "halt", "ledger", "anchor", "evidence", "ticket",
     "review", "access",
 ]  # fmt: skip
 BESIDE_THE_STEPS = {
     "ports": "the Protocols: they name the types of any step, and no step calls them",
+    "http_answers": "a table for counting: adapters and entries ask it, no step counts",
+    "telemetry": "a port of its own, with the table of what may be measured; no step measures",
+    "copy_mark": "the row that marks a store as a copy: the copy writes it, adapters and entries ask for it",
 }
 PORTS_IN_A_STEP = {
     "secrets": "a secret becomes a mark through the Sealer that it is given",
@@ -86,6 +89,7 @@ PRODUCTS = [
 PRODUCTS_ALLOWED = {
     "driftguard/flow/secret_shapes.py": "says whose tokens a shape finds",
     "driftguard/flow/resource.py": "the table of ARM's hosts, one a cloud: an id may be given as a URL",
+    "driftguard/flow/blob_url.py": "the table of the hosts of blobs, one a cloud: an address is a blob's id",
 }
 
 MACHINE_PATHS = ["/work/", "../shared/corpus"]

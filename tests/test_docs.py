@@ -11,7 +11,7 @@ from driftguard.flow.check import FINDINGS, Finding, FindingKind
 from driftguard.flow.decide import judge
 from driftguard.flow.halt import TRANSITIONS, Event, Next, State
 from driftguard.flow.resource import parse_ref
-from driftguard.guard import index, rows
+from driftguard.guard import index, purged, retention_blobs, rows
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.sandbox import SUBSCRIPTION
@@ -77,7 +77,7 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     ]
     assert table(RUNBOOK, "setting") == [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
     source = Path(settings.__file__).read_text(encoding="utf-8")
-    read = set(re.findall(r'"((?:DRIFTGUARD|AZURE)_[A-Z_]+)"', source))
+    read = set(re.findall(r'"((?:DRIFTGUARD|AZURE|APPLICATIONINSIGHTS)_[A-Z_]+)"', source))
     assert set(", ".join(column(RUNBOOK, "setting")).split(", ")) == read
     named = {
         name for path in DOCUMENTS for name in re.findall(r"\bDRIFTGUARD_[A-Z_]+\b", path.read_text(encoding="utf-8"))
@@ -113,6 +113,7 @@ def test_the_table_of_findings_is_the_one_of_the_code() -> None:
 
 def test_the_tables_of_the_store_name_every_kind_of_row_and_blob() -> None:
     kinds = {rows.JOB, rows.CHECK, rows.HALT, rows.OUTBOX, rows.LEDGER, rows.PROPOSAL, rows.RECORD, rows.CALL}
+    kinds |= {purged.PURGED}
     assert set(column(ARCHITECTURE, "row kind")) == kinds
     assert set(column(ARCHITECTURE, f"index kind (partition `{index.INDEX}`)")) == {
         index.OPEN_HALTS,
@@ -121,7 +122,9 @@ def test_the_tables_of_the_store_name_every_kind_of_row_and_blob() -> None:
         index.HALT_JOBS,
     }
     written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "driftguard/guard").glob("*.py"))
-    blobs = {f"<job>/{kind}/…" for kind in re.findall(r'f"\{[^}]+\}/([a-z]+)["/]', written)}
+    blobs = {f"<job>/{kind}/…" for kind in re.findall(r'f"\{[^}]+\}/([a-z]+)["/]', written)} | {
+        f"<job>/{retention_blobs.TABLE}/…"
+    }
     assert set(column(ARCHITECTURE, "blob")) == blobs
 
 

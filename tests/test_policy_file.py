@@ -19,6 +19,7 @@ from driftguard.flow.path import parse_path
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import notices, superfluous
 from driftguard.flow.resource import parse_ref
+from driftguard.flow.retention import Retention
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.policy_file.examined import examine
@@ -29,6 +30,7 @@ from driftguard.policy_file.keys import (
     ON_DRIFT,
     POLICY,
     PRINCIPAL,
+    RETENTION,
     TOLERATED,
     TOLERATED_RULE,
     UNREAD,
@@ -114,7 +116,9 @@ def test_without_a_file_the_built_in_default_applies_and_says_so() -> None:
 
 def test_the_default_file_names_every_default_key() -> None:
     text = (FOLDER / "default.yaml").read_text(encoding="utf-8")
-    assert [key for key in (*POLICY.keys, *DEFAULTS.keys, *ON_DRIFT.keys) if f"{key}:" not in text] == []
+    assert [
+        key for key in (*POLICY.keys, *DEFAULTS.keys, *ON_DRIFT.keys, *RETENTION.keys) if f"{key}:" not in text
+    ] == []
 
 
 def test_a_job_overrides_defaults_key_by_key(tmp_path: Path) -> None:
@@ -170,6 +174,16 @@ def test_a_file_without_the_keys_of_later_versions_keeps_its_digest(folder: Path
         path.write_text(f"version: 1\njobs: [{{match: a, reviewers: [b], {used}}}]\n", encoding="utf-8")
         digests.add(load_policy(path, folder=folder).digest)
     assert len(digests) == 5
+
+
+def test_how_long_things_are_kept_is_no_part_of_what_judges(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    text = "version: 1\njobs: [{match: a, reviewers: [b]}]\nretention: {halts: forever, checks: 7d}\n"
+    path.write_text(text, encoding="utf-8")
+    policy = load_policy(path, folder=folder)
+    assert policy.digest == FIRST_DIGEST
+    assert policy.retention == Retention(checks=7, halts=None)
+    assert load_policy(None, folder=FOLDER).retention == Retention()
 
 
 def test_the_scopes_of_a_job_are_ids_of_resources(tmp_path: Path) -> None:
@@ -236,6 +250,12 @@ BAD = {
     "negative duration": ("version: 1\ndefaults:\n  settle: -1s\n", 3, "90s"),
     "no lease": ("version: 1\ndefaults:\n  lease: 0s\n", 3, "more than 0"),
     "too long": ("version: 1\ndefaults:\n  lease: 367d\n", 3, "at most 366d"),
+    "a period that is too short": ("version: 1\nretention:\n  halts: 89d\n", 3, "at least 90d"),
+    "a period without a unit": ("version: 1\nretention: {checks: 90}\n", 2, "a number of days such as 90d"),
+    "a period in hours": ("version: 1\nretention: {checks: 2160h}\n", 2, "write 90d"),
+    "a period of a century and more": ("version: 1\nretention: {checks: 36501d}\n", 2, "or forever"),
+    "a period of no kind": ("version: 1\nretention: {ledger: 90d}\n", 2, "known here: checks, records"),
+    "a retention that is no mapping": ("version: 1\nretention: forever\n", 2, "write {checks: 90d}"),
     "no stability read": ("version: 1\ndefaults:\n  stability_reads: 0\n", 3, "from 1 to 10"),
     "too many stability reads": ("version: 1\ndefaults:\n  stability_reads: 11\n", 3, "from 1 to 10"),
     "half a stability read": ("version: 1\ndefaults:\n  stability_reads: 1.5\n", 3, "from 1 to 10"),
@@ -542,7 +562,7 @@ def test_a_platform_table_judges_as_it_was_when_the_digest_was_taken(folder: Pat
 
 def test_the_readme_describes_every_key_and_every_word() -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    sections = (POLICY, JOB, DEFAULTS, ON_DRIFT, PRINCIPAL, TOLERATED_RULE, WHEN, MATCH, TOLERATED, UNREAD)
+    sections = (POLICY, RETENTION, JOB, DEFAULTS, ON_DRIFT, PRINCIPAL, TOLERATED_RULE, WHEN, MATCH, TOLERATED, UNREAD)
     keys = {key for section in sections for key in section.keys}
     words = {word.value for kind in (Mode, Response, UnknownAuthor, Severity) for word in kind}
     assert sorted(word for word in keys | words if f"`{word}`" not in readme) == []

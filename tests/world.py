@@ -13,8 +13,6 @@ from driftguard.adapters.pipelines.exit_code import ExitCode
 from driftguard.adapters.readers.arm import ArmReader
 from driftguard.adapters.readers.arm_options import ArmOptions
 from driftguard.adapters.sources.activity_log import ActivityLog
-from driftguard.adapters.stores.secret_key import open_key_ring
-from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.adapters.tickets.file import FileTickets
 from driftguard.flow.ports import Store, Target
 from driftguard.flow.review import Person
@@ -24,6 +22,7 @@ from driftguard.guard.record import Naming, Recorded, Recording, record
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.sandbox import SUBSCRIPTION, Sandbox
+from tests.scenarios.places import Place, in_folder
 
 NETWORK = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop-network"
 PROVIDERS = f"{NETWORK}/providers/Microsoft.Network"
@@ -100,11 +99,11 @@ def world(
     store: Store | None = None,
     targets: Mapping[str, Target] | None = None,
     read_timeout: float = 2.0,
+    place: Place | None = None,
 ) -> Iterator[World]:
-    """A world whose ids count up, so that a run can be repeated exactly."""
-    with sandbox or Sandbox() as box:
+    """A world whose ids count up, so that a run can be repeated exactly. `place`: where its store is, else in the folder."""
+    with sandbox or Sandbox() as box, (place or in_folder(folder)).opened() as (base, sealer):
         clock = VirtualClock(box)
-        base = open_sqlite(folder / "store.db")
         options = ArmOptions(endpoint=box.endpoint, token="pipeline", read_timeout=read_timeout, connect_timeout=2.0)
         reader = ArmReader(options, clock)
         ids = itertools.count(1)
@@ -115,7 +114,7 @@ def world(
             store=store or base,
             reader=reader,
             sources=(ActivityLog(reader.client, clock, timedelta(0)),),
-            sealer=open_key_ring(base, folder / "store.db.key", lambda count: bytes(range(count))),
+            sealer=sealer,
             targets=targets if targets is not None else {tickets.name: tickets, exit_code.name: exit_code},
             policy=lambda: load_policy(None, folder=policies_folder()),
             clock=clock,
@@ -127,4 +126,3 @@ def world(
             yield World(box, folder, guard, checkout)
         finally:
             reader.close()
-            base.close()

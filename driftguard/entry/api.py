@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from driftguard import __version__
 from driftguard.entry.http import checks, evidence, halts, health, jobs, layers, openapi, problems, scans
 from driftguard.entry.http.long_calls import LongCalls
+from driftguard.entry.http.measured import Measured
 from driftguard.entry.http.outermost import Outermost
 from driftguard.entry.http.routes import Call, guarded
 from driftguard.entry.http.service import Service
@@ -43,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         middleware=[
             Middleware(Outermost),
+            Middleware(Measured, service=service),
             Middleware(layers.Headers),
             Middleware(layers.Head),
             Middleware(layers.Hosts, hosts=service.hosts),

@@ -93,6 +93,7 @@ class Background:
         parts = [f"{told['jobs']} jobs"]
         parts += [f"halted: {one_line(', '.join(halted))}"] if halted else []
         parts += [f"could not tell: {one_line(', '.join(unclear))}"] if unclear else []
+        parts += [one_line(fault, 300) for fault in told["swept"]["faults"]]
         self._say(f"scan: {'; '.join(parts)}")
 
 

@@ -114,6 +114,12 @@ def _onboard() -> click.Command:
     return onboard
 
 
+def _store() -> click.Command:
+    from driftguard.entry.commands.store import store
+
+    return store
+
+
 def _doctor() -> click.Command:
     from driftguard.entry.commands.doctor import doctor
 
@@ -125,7 +131,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "check": (_check, "Judge a job before an update; only exit code 0 lets the run go on."),
     "scan": (_scan, "Judge every job, as check --gate does, and let nothing through."),
     "halts": (_halts, "List and show halts; decide on one, confirm that a kept change is in the code."),
-    "jobs": (_jobs, "List and show jobs; release, retire, move, accept a proposal."),
+    "jobs": (_jobs, "List and show jobs; release, retire, move, accept a proposal, hold."),
     "explain": (_explain, "Say which rule decides on a resource, or on one path of it."),
     "replay": (_replay, "Judge recorded pairs of readings, offline."),
     "policy": (_policy, "Look a policy file through: every error and warning, and which rules fire on recorded pairs."),
@@ -136,6 +142,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "serve": (_serve, "Run the service on this machine."),
     "sandbox": (_sandbox, "Run a small Azure Resource Manager on this machine."),
     "demo": (_demo, "Play the whole story against the sandbox."),
+    "store": (_store, "Copy a store into another one, whole and verified: to move it, to back it up, to restore it."),
     "doctor": (_doctor, "Look whether policy, store, notes and ARM are in order."),
 }
 

@@ -3,6 +3,8 @@
 Rules:
 - Every command goes the way of the console script, with an environment of its own: no variable of a CI system, a store in
   a folder that is thrown away (or kept on request), the sandbox as ARM.
+- A store that is named instead must not know the demo's job. Of the caller's environment only what opens that store is
+  taken over (`_OPENS_A_STORE`); what the demo writes there stays.
 - Each step says which exit code the story wants; another one ends the demo as failed.
 - What people and Azure do is done to the sandbox; what Drift Guard does is a command that a user could type.
 """
@@ -33,6 +35,7 @@ ROUTES = f"{NETWORK}/routeTables/rt-shop"
 RULE = "allow-ssh-emergency"
 PERSON = "anna.berg@contoso.com"
 REVIEWER = "dana.okoye@contoso.com"
+_OPENS_A_STORE = ("DRIFTGUARD_STORE_CONNECTION", "DRIFTGUARD_SECRET_KEY")
 _UNTIL_NIGHT, _UNTIL_MORNING = timedelta(hours=15), timedelta(hours=4)
 
 
@@ -70,17 +73,31 @@ class _WentWrong(Exception):
 Run = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
-def play(run: Run, keep: str | None, tell: Callable[[str], None]) -> Told:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A store to play on instead of one in the demo's folder; `environ` is the caller's environment."""
+
+    store: str
+    environ: Mapping[str, str]
+
+    def settings(self) -> dict[str, str]:
+        """The settings of a command that works with it."""
+        taken = {name: self.environ[name] for name in _OPENS_A_STORE if self.environ.get(name)}
+        return {"DRIFTGUARD_STORE": self.store, **taken}
+
+
+def play(run: Run, keep: str | None, tell: Callable[[str], None], elsewhere: Elsewhere | None = None) -> Told:
     """Play the story; `run` runs one command line, `tell` gets what a person should read.
 
     The result says whether every step went as it should. Raises WrongUse for a folder that holds something or cannot be
-    written, or where no temporary one can be made.
+    written, where no temporary one can be made, or for a store that knows the demo's job already.
     """
     told = Told()
     # The sandbox's clock begins so that it says the real time when the next run starts.
     begin = datetime.now(UTC) - _UNTIL_NIGHT - _UNTIL_MORNING
     with _folder(keep) as folder, Sandbox(clock_start=begin) as sandbox:
-        story = _Story(run, sandbox, folder, told, tell)
+        story = _Story(run, sandbox, folder, told, tell, elsewhere)
+        story.require_a_new_job()
         try:
             story.play()
             told.ok = True
@@ -121,17 +138,34 @@ def _kept(keep: str) -> Path:
 
 
 class _Story:
-    def __init__(self, run: Run, sandbox: Sandbox, folder: Path, told: Told, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        sandbox: Sandbox,
+        folder: Path,
+        told: Told,
+        tell: Callable[[str], None],
+        elsewhere: Elsewhere | None,
+    ) -> None:
         self._cli, self._sandbox, self._folder, self._told, self._tell = run, sandbox, folder, told, tell
         self._halt = ""
         self._environ = {
-            "DRIFTGUARD_STORE": str(folder / "store.db"),
+            **(elsewhere.settings() if elsewhere else {"DRIFTGUARD_STORE": str(folder / "store.db")}),
+            "DRIFTGUARD_TICKETS": str(folder / "tickets"),
             "DRIFTGUARD_POLICY": str(folder / "policy.yaml"),
             "DRIFTGUARD_ARM_ENDPOINT": sandbox.endpoint,
             "DRIFTGUARD_ARM_TOKEN": "pipeline",
             # The sandbox's Activity Log tells at once; Azure's takes up to 20 minutes.
             "DRIFTGUARD_LOG_LATENCY": "0",
         }
+
+    def require_a_new_job(self) -> None:
+        """Raises WrongUse where the store knows the job: the story would go on from there, and leave its traces in it."""
+        if self._call(["jobs", "show", JOB, "--json"])[0] == 0:
+            raise WrongUse(
+                f"the store {self._environ['DRIFTGUARD_STORE']} has a job {JOB} already",
+                "name another store, such as azure://ACCOUNT/demo1",
+            )
 
     def play(self) -> None:
         self._chapter("The release pipeline deploys, and what it left is recorded.")

@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from driftguard.errors import BadConfiguration
+from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 from driftguard.settings import process_environment, read_settings
 from driftguard.wiring import SharedGuard
 
@@ -42,6 +44,22 @@ class FunctionService:
             if self._shared is None:
                 self._shared = SharedGuard(read_settings(self._environ))
         return self._shared()
+
+    def telemetry(self) -> Telemetry:
+        """Where the guard measures, while it is open; nothing is opened for it."""
+        shared = self._shared
+        return shared.telemetry() if shared is not None else NO_TELEMETRY
+
+    @contextmanager
+    def invocation(self, context: func.Context) -> Iterator[Guard]:
+        """The guard for a trigger that nobody waits for: its spans belong to the invocation's trace, and what it measured
+        is sent when it ends, since the host may put the process to sleep then. Raises as `guard`."""
+        guard = self.guard()
+        try:
+            with guard.telemetry.joined(trace_parent_of(context)):
+                yield guard
+        finally:
+            guard.telemetry.flush()
 
     async def answer(self, request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         """Answer a request by the web application."""
@@ -77,7 +95,7 @@ class FunctionService:
     def _service(self) -> Service:
         from driftguard.entry.http.service import Service
 
-        return Service(guard=self.guard, identities=self._identities())
+        return Service(guard=self.guard, identities=self._identities(), telemetry=self.telemetry)
 
     def _identities(self) -> Identities | None:
         from driftguard.wiring import identities_from
@@ -87,6 +105,11 @@ class FunctionService:
         except BadConfiguration as error:
             logging.getLogger("driftguard").error("nobody is let in: %s", error)
             return None
+
+
+def trace_parent_of(context: func.Context) -> str:
+    """The W3C `traceparent` of the invocation; empty where the host tells none."""
+    return str(getattr(getattr(context, "trace_context", None), "trace_parent", None) or "")
 
 
 service = FunctionService(process_environment())

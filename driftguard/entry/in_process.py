@@ -109,6 +109,20 @@ class InProcess(Verbs):
         accept(self._guard, change.job, proposal, by=change.by, reason=change.reason, if_match=change.if_match)
         return self.job(change.job)
 
+    def hold(self, change: JobChange) -> View:
+        from driftguard.guard.legal_hold import hold
+
+        limits.require_change(change)
+        hold(self._guard, change.job, by=change.by, reason=change.reason, if_match=change.if_match)
+        return self.job(change.job)
+
+    def unhold(self, change: JobChange) -> View:
+        from driftguard.guard.legal_hold import unhold
+
+        limits.require_change(change)
+        unhold(self._guard, change.job, by=change.by, reason=change.reason, if_match=change.if_match)
+        return self.job(change.job)
+
     def halts(self, job: str | None, *, all_states: bool) -> View:
         from driftguard.guard.review import list_halts
         from driftguard.render.json_views import halts_view

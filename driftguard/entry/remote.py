@@ -133,6 +133,14 @@ class Remote(Verbs):
             raise NotFound(f"there is no proposal {proposal} of the job {change.job}", "see driftguard jobs proposals")
         return self._change(change, f"proposals/{proposal}/accept", {}, change.job)
 
+    def hold(self, change: JobChange) -> View:
+        limits.require_change(change)
+        return self._change(change, "hold", {}, change.job)
+
+    def unhold(self, change: JobChange) -> View:
+        limits.require_change(change)
+        return self._change(change, "unhold", {}, change.job)
+
     def halts(self, job: str | None, *, all_states: bool) -> View:
         return self._calls.all_of("/api/halts", "halts", _filters(job, all_states), shapes.require_halt)
 

@@ -69,7 +69,9 @@ def serve(settings: Settings, place: Place, ready: Callable[[Started], None], lo
     token, identities, sessions = _who_may(settings, place.host)
     with _listening(place) as listening:
         guard = SharedGuard(settings)
-        service = Service(guard, identities, sessions, hosts=(*OWN_NAMES, place.host) if token else ())
+        service = Service(
+            guard, identities, sessions, hosts=(*OWN_NAMES, place.host) if token else (), telemetry=guard.telemetry
+        )
         server = _server(service, place)
         port = listening.getsockname()[1]
         address = address_to_call(place.host, port, https=place.certificate is not None)

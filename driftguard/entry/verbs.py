@@ -75,6 +75,14 @@ class Verbs(Protocol):
         """Make a proposal the job's baseline; the job after it."""
         ...
 
+    def hold(self, change: JobChange) -> View:
+        """Put the job under legal hold; the job after it."""
+        ...
+
+    def unhold(self, change: JobChange) -> View:
+        """Take the legal hold away; the job after it."""
+        ...
+
     def halts(self, job: str | None, *, all_states: bool) -> View:
         """As `json_views.halts_view`."""
         ...

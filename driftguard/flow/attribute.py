@@ -9,6 +9,8 @@ Rules:
 - `our pipeline` is a principal of the job's policy. It is *proven* only where the correlation id is one of the job's own
   deployments as well; a correlation id alone proves nothing, since callers choose it.
 - No event is not "nobody": the class is unknown, with the reason (log lag, source down, nothing found).
+- A source tells of the kinds of resource that it names, and covers no other: where none tells of a kind, nothing of that
+  kind is ever covered, and nobody is known to have written it.
 """
 
 from __future__ import annotations
@@ -52,13 +54,14 @@ class Event:
 class Events:
     """A source's answer. `covered_until`: nothing before it can still arrive (None: nothing is known).
 
-    `problem` is one line where the source failed, else empty.
+    `problem` is one line where the source failed, else empty. `kinds`: of which kinds of resource it tells.
     """
 
     source: str
     events: tuple[Event, ...]
     covered_until: datetime | None
     problem: str = ""
+    kinds: tuple[str, ...] = ("arm",)
 
 
 class Actor(StrEnum):
@@ -114,7 +117,7 @@ class Attribution:
 
     `bracket` is (last seen good, first seen changed). `writers` are all events in it, newest first. `proven`, `probable`:
     how sure it is that the job itself made all of it. `covered`: a source has told everything up to the bracket's end, so
-    no other writer can still turn up.
+    no other writer can still turn up. `untold`: no source tells who writes resources of this kind, so nobody ever will.
     """
 
     actor: Actor
@@ -132,16 +135,18 @@ class Attribution:
     covered: bool = False
     why: str = ""
     writers: tuple[Event, ...] = field(default=())
+    untold: bool = False
 
 
 def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[datetime, datetime], own: Own) -> Attribution:
     """The attribution of one resource's difference from what the sources answered."""
-    answers = list(answers)
+    untold = is_untold(answers := list(answers), ref.kind)
+    answers = [answer for answer in answers if ref.kind in answer.kinds]
+    covered = is_covered(answers, bracket[1])
     writers = writers_of(ref, answers, bracket)
     if not writers:
-        why = _why_nobody(answers, bracket)
-        covered = is_covered(answers, bracket[1])
-        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, covered=covered, why=why)
+        why = f"no source tells who writes a {ref.kind}" if untold else _why_nobody(answers, bracket)
+        return _by_nobody_known(bracket, covered, why, untold)
     # What the job itself is proven to have written explains nothing that it did not: its last write may share the second
     # of the reading that was recorded.
     writers = [event for event in writers if not is_proven(event, own)] or writers
@@ -150,8 +155,7 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
     if actor not in _NEVER_EXCUSES and all(event.at < bracket[0] + DATE_TICK for event in writers):
         # It may have been written before the reading that was recorded in the same second: then it explains nothing.
         why = "the only known write is of the second in which the recorded state was read"
-        covered = is_covered(answers, bracket[1])
-        return Attribution(Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, covered=covered, why=why)
+        return _by_nobody_known(bracket, covered, why)
     named = next(event for event in writers if classes[event] is actor)
     return Attribution(
         actor=actor,
@@ -166,8 +170,14 @@ def attribute(ref: ResourceRef, answers: Iterable[Events], bracket: tuple[dateti
         bracket=bracket,
         proven=all(is_proven(event, own) for event in writers),
         probable=all(is_probable(event, own) for event in writers),
-        covered=is_covered(answers, bracket[1]),
+        covered=covered,
         writers=tuple(writers),
+    )
+
+
+def _by_nobody_known(bracket: tuple[datetime, datetime], covered: bool, why: str, untold: bool = False) -> Attribution:
+    return Attribution(
+        Actor.UNKNOWN, "unknown", "", "", "", "", "", "", None, bracket, covered=covered, why=why, untold=untold
     )
 
 
@@ -246,9 +256,16 @@ def is_probable(event: Event, own: Own) -> bool:
     return actor_of(event, own) is Actor.OUR_PIPELINE
 
 
-def is_covered(answers: Iterable[Events], until: datetime) -> bool:
-    """Whether a source has told everything up to `until`."""
-    return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in answers)
+def is_covered(answers: Iterable[Events], until: datetime, kind: str | None = None) -> bool:
+    """Whether a source has told everything up to `until`; with a `kind`, one that tells of resources of that kind."""
+    telling = (answer for answer in answers if kind is None or kind in answer.kinds)
+    return any(a.covered_until is not None and a.covered_until >= until and not a.problem for a in telling)
+
+
+def is_untold(answers: Iterable[Events], kind: str) -> bool:
+    """Whether there are sources, and none of them tells who writes resources of this kind."""
+    answers = list(answers)
+    return bool(answers) and not any(kind in answer.kinds for answer in answers)
 
 
 def is_foreign(event: Event, own: Own) -> bool:

@@ -11,7 +11,7 @@ Rules (the table `FINDINGS`, first row that applies):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +20,7 @@ from driftguard.flow.attribute import Attribution
 from driftguard.flow.classify import ChangeClass
 from driftguard.flow.diff import Change
 from driftguard.flow.reading import Cause, ETags, Outcome
-from driftguard.flow.resource import ResourceRef
+from driftguard.flow.resource import ResourceRef, holder_name, holder_of, key_of
 
 
 class FindingKind(StrEnum):
@@ -112,9 +112,9 @@ class Finding:
 
 
 def collapse_groups(findings: Iterable[Finding], missing_groups: dict[str, ResourceRef]) -> list[Finding]:
-    """One Gone finding for each missing resource group instead of one for each resource that was in it.
+    """One Gone finding for each missing holder (resource group, container) instead of one for each resource in it.
 
-    `missing_groups` maps the lower-cased id of the group to its ref.
+    `missing_groups` maps the holder's key to its ref.
     """
     gone: dict[str, list[Finding]] = {}
     kept: list[Finding] = []
@@ -127,7 +127,7 @@ def collapse_groups(findings: Iterable[Finding], missing_groups: dict[str, Resou
     for group, members in sorted(gone.items()):
         first = members[0]
         covers = tuple(sorted(member.ref.id for member in members))
-        detail = f"the resource group is gone, and with it {len(covers)} recorded resources"
+        detail = f"the {holder_name(first.ref)} is gone, and with it {len(covers)} recorded resources"
         # The group was last seen when the last of its resources was; ETag and api-version were that resource's, not its own.
         seen_at = max((member.before.at for member in members if member.before.at), default=None)
         before = Side(at=seen_at)
@@ -135,6 +135,11 @@ def collapse_groups(findings: Iterable[Finding], missing_groups: dict[str, Resou
     return kept
 
 
+def covered_keys(finding: Finding) -> Iterator[str]:
+    """The keys of the resources that went with the finding's own."""
+    return (key_of(covered, finding.ref.kind) for covered in finding.covers)
+
+
 def _group_key(ref: ResourceRef) -> str:
-    parts = ref.key.split("/")
-    return "/".join(parts[:5]) if ref.resource_group else ""
+    holder = holder_of(ref)
+    return holder.key if holder else ""

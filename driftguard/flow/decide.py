@@ -8,7 +8,8 @@ Rules:
 - A resource of the open halt that cannot be read now is taken to be as it was: silence is not a change.
 - `our pipeline` is accepted only when proven; with `own_writes: probable` its principal since the last clearance is enough.
 - A change is let pass for who made it only once a source has told everything up to the time when it was first seen:
-  another writer may still turn up in a log that lags. Until then it is unclear.
+  another writer may still turn up in a log that lags. Until then it is unclear. Where no source tells who writes resources
+  of its kind it would be unclear for ever: it halts, so that somebody can decide.
 - In observe mode the verdict is what it would have been, told, and the run goes on.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from driftguard.flow.attribute import Actor
-from driftguard.flow.check import Finding, FindingKind
+from driftguard.flow.check import Finding, FindingKind, covered_keys
 from driftguard.flow.policy import JobPolicy, Mode, OwnWrites
 
 
@@ -118,6 +119,8 @@ def _judge_moved(finding: Finding, policy: JobPolicy) -> Judged:
         judged = Judged(
             finding, Action.ACCEPT, "own_writes: probable, by the principal of this job under its clearance"
         )
+    if judged.action is not Action.HALT and found and found.untold:
+        return Judged(finding, Action.HALT, f"{judged.reason}; but no source tells who writes a {finding.ref.kind}")
     if judged.action is not Action.HALT and not (found and found.covered):
         return Judged(finding, Action.UNCLEAR, f"{judged.reason}; but the log may still tell of another writer")
     return judged
@@ -139,7 +142,7 @@ def carry_over(findings: Iterable[Finding], of_halt: Iterable[Finding]) -> list[
     """
     now = list(findings)
     held = [finding for finding in of_halt if finding.kind not in _SILENT]
-    known = {key: finding for finding in held for key in (finding.ref.key, *map(str.lower, finding.covers))}
+    known = {key: finding for finding in held for key in (finding.ref.key, *covered_keys(finding))}
     listed = {finding.ref.key for finding in now}
     told: list[Finding] = []
     carried: dict[str, Finding] = {}

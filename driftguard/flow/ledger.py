@@ -57,9 +57,14 @@ def next_entry(number: int, previous: str, at: str, event: str, data: Mapping[st
     return LedgerEntry(number, at, event, data, previous, _hash(number, previous, at, event, data))
 
 
-def first_fault(entries: Iterable[LedgerEntry], head_number: int, head: str) -> str:
-    """What is wrong with the chain (in order, from number 1), as one line; empty where it is whole up to its head."""
-    previous, number = GENESIS, 0
+def first_fault(
+    entries: Iterable[LedgerEntry], head_number: int, head: str, *, after: int = 0, previous: str = GENESIS
+) -> str:
+    """What is wrong with the chain (in order), as one line; empty where it is whole up to its head.
+
+    It begins with number 1, or follows the entry number `after`, whose hash is `previous`.
+    """
+    number = after
     for entry in entries:
         number += 1
         if entry.number != number:

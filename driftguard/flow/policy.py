@@ -24,6 +24,7 @@ from driftguard.flow.condition import Conditional, When
 from driftguard.flow.path import PathPattern, PatternSet
 from driftguard.flow.platform_table import PlatformTable
 from driftguard.flow.resource import ResourceRef
+from driftguard.flow.retention import Retention
 
 
 class Mode(StrEnum):
@@ -169,6 +170,7 @@ class Policy:
     `rules` are the file's own, then the tolerated ones: the first that fits a path is the one that is told.
     `api_versions` and `unread_settings` have resource types in lower case; `*` in the latter is every type.
     `platform` gives the table of a resource type, None where there is none; it may raise BadConfiguration.
+    `retention` says how long what is stored is kept. It judges nothing, so the digest does not cover it.
     """
 
     source: str
@@ -179,6 +181,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     api_versions: Mapping[str, str] = field(default_factory=dict)
     unread_settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    retention: Retention = Retention()
     # PatternSets are costly to build and the same for most resources of a type.
     _path_rules: dict[tuple[str, str, tuple[int, ...]], PathRules] = field(default_factory=dict, init=False, repr=False)
     _redactions: dict[tuple[str, str, tuple[int, ...]], PatternSet] = field(

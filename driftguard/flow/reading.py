@@ -2,7 +2,8 @@
 
 Rules:
 - Every wanted resource gets exactly one reading; what could not be read is `UNREADABLE` with a cause, never left out.
-- `MISSING` means that the resource is gone while its scope answers; `GROUP_MISSING` that its resource group is gone.
+- `MISSING` means that the resource is gone while its scope answers; `GROUP_MISSING` that what holds it is gone: its resource
+  group or container.
 - A reading's body still holds secrets: it lives in memory only, and is sealed (`secrets.py`) before anything is stored.
 - ETags are kept from the three places where they stand and compared without `W/` and quotes
   (Microsoft.Network/ipGroups has the header quoted and the body bare: facts of recorded traffic).
@@ -92,8 +93,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """What a scope (resource group or subscription) lists. `complete` is False where a page failed; `detail` and `cause` say
-    why. `cause` is None where rows could not be read.
+    """What a scope (resource group, subscription or container) lists.
+
+    `complete` is False where a page failed; `detail` and `cause` say why. `cause` is None where rows could not be read.
     """
 
     scope: ResourceRef

@@ -10,12 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from driftguard.flow.moment import to_text
+from driftguard.flow.moment import from_text, to_text
 
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(minutes=60)
@@ -46,6 +46,7 @@ def outbox_rows(
             "sequence": sequence,
             "state": str(Delivery.DUE),
             "attempts": 0,
+            "at": to_text(now),
             "next_at": to_text(now),
             "where": "",
             "problem": "",
@@ -58,3 +59,11 @@ def wait_after(attempts: int) -> timedelta:
     """How long to wait after the n-th failed attempt (n from 1)."""
     doublings: int = 2 ** min(attempts - 1, 10)
     return min(_LONGEST_WAIT, _FIRST_WAIT * doublings)
+
+
+def waits_since(body: Mapping[str, Any]) -> datetime:
+    """Since when the note of this outbox row waits. Rows of earlier versions do not say: then since its last try."""
+    if "at" in body:
+        return from_text(body["at"])
+    attempts = int(body["attempts"])
+    return from_text(body["next_at"]) - (wait_after(attempts) if attempts else timedelta(0))

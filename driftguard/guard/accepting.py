@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from driftguard.flow.attribute import Attribution
 from driftguard.flow.canonical import canonical, fingerprint
-from driftguard.flow.check import Finding, FindingKind, Side
+from driftguard.flow.check import Finding, FindingKind, Side, covered_keys
 from driftguard.flow.decide import Action, Judged
 from driftguard.flow.diff import diff
 from driftguard.flow.halt import Decision, Event, State
@@ -246,7 +246,7 @@ def _decision_in_force(halt: HaltRow | None) -> Decision | None:
 
 def _is_about(finding: Finding, key: str) -> bool:
     """Whether a halt's finding is about the resource, by itself or through its missing resource group."""
-    return finding.ref.key == key or key in {covered.lower() for covered in finding.covers}
+    return finding.ref.key == key or key in covered_keys(finding)
 
 
 def _still_there(manual: Held, now: Finding, live: Snapshot | None) -> bool:

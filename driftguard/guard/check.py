@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from driftguard.errors import Busy, NothingRecorded, OtherScope, WrongUse
 from driftguard.flow.moment import for_people, from_text
@@ -24,37 +23,41 @@ from driftguard.guard.answer import Answer, Ask
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.looking import Looked, look
-from driftguard.guard.reseal import reseal
+from driftguard.guard.measured import measured_check
 from driftguard.guard.reseal_rest import also_told
 from driftguard.guard.rows import JobRow
 from driftguard.guard.ruling import Ruling
-from driftguard.guard.work import Work, attempts, read_steadily
+from driftguard.guard.up_to_date import bring_up_to_date
+from driftguard.guard.work import Work, attempts_on
 
 __all__ = ["Answer", "Ask", "check"]
 
 
+@measured_check
 def check(guard: Guard, ask: Ask) -> Answer:
     """Judge the job for a run. Raises NothingRecorded, Busy, BadConfiguration, StoreUnavailable, OtherScope."""
     policy = guard.policy()
     rules = policy.for_job(ask.job)
     looked: Looked | None = None
 
-    def judge_and_commit() -> Answer:
+    def load() -> Work:
+        return Work(guard.store, ask.job, guard.clock.now())
+
+    def judge_and_commit(work: Work) -> Answer:
         nonlocal looked
-        work = Work(guard.store, ask.job, guard.clock.now())
         job = _require_ready(guard, work, ask, rules)
         if looked is None or looked.baseline.generation != job.generation:
             looked = look(guard, job, policy, rules, ask)
-            work = Work(guard.store, ask.job, guard.clock.now())
+            work = load()
             if _require_ready(guard, work, ask, rules).generation != looked.baseline.generation:
-                return judge_and_commit()
+                return judge_and_commit(load())
         return Ruling(guard, work, ask, policy, rules, looked).commit()
 
     try:
-        told = reseal(guard, ask.job, policy)
+        renewing = (ask.run, ask.caller) if ask.takes_lease else None
+        told, first = bring_up_to_date(guard, ask.job, policy, renewing=renewing)
         with also_told(told):
-            pending.catch_up(guard, ask.job, policy, renewing=(ask.run, ask.caller) if ask.takes_lease else None)
-            answer = attempts(partial(read_steadily, guard.store, ask.job, judge_and_commit))
+            answer = attempts_on(load, judge_and_commit, first)
         return replace(answer, told=(*told, *answer.told))
     finally:
         deliver_after(guard, ask.job)  # also where this was refused: an earlier process may have died before it told

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from driftguard.flow.policy import Policy
-from driftguard.flow.ports import Clock, Reader, Sealer, Source, Store, Target
+from driftguard.flow.ports import Anchors, Clock, Reader, Sealer, Source, Store, Target
+from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 
 
 class Checkout(Protocol):
@@ -23,7 +24,8 @@ class Checkout(Protocol):
 class Guard:
     """The ports by name. `policy` loads the policy (raises BadConfiguration), so that a verb without need of it works.
 
-    `new_id` gives a fresh random id. `targets` are told of every halt, by name. `in_ci` refuses asserted decisions.
+    `new_id` gives a fresh random id. `targets` are told of every halt, by name.
+    `anchors` keeps the heads of the ledgers outside the store, where one is set up. `in_ci` refuses asserted decisions.
     """
 
     store: Store
@@ -40,6 +42,8 @@ class Guard:
     in_ci: bool = False
     version: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
+    telemetry: Telemetry = NO_TELEMETRY
+    anchors: Anchors | None = None
 
     def today(self) -> date:
         """The day, for rules that expire."""

@@ -15,14 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from driftguard.errors import Conflict, DriftGuardError, StoreUnavailable, Unavailable
+from driftguard.errors import BadConfiguration, Conflict, DriftGuardError, Unavailable
 from driftguard.flow.moment import from_text, to_text
 from driftguard.flow.ports import Note, Put, Row
 from driftguard.flow.ticket import Delivery, wait_after
 from driftguard.guard import index
 from driftguard.guard.context import Guard
 from driftguard.guard.halting import earlier_of, load_evidence
+from driftguard.guard.measured import told_standing
 from driftguard.guard.rows import OUTBOX
+from driftguard.guard.standing import measure_standing
 from driftguard.guard.work import Work
 
 
@@ -42,11 +44,26 @@ class Delivered:
 
 def deliver_due(guard: Guard, job: str | None = None, *, now: bool = False) -> list[Delivered]:
     """Send what is due, of one job or of all. `now`: also what waits for its next try. Raises StoreUnavailable."""
+    told = send_due(guard, job, now=now)
+    if job is None:
+        told_standing(guard, measure_standing)
+    return told
+
+
+def send_due(guard: Guard, job: str | None = None, *, now: bool = False) -> list[Delivered]:
+    """As `deliver_due`, and nothing is measured of what stands open. Raises StoreUnavailable."""
+    with guard.telemetry.span("driftguard.deliver") as span:
+        told = _send(guard, job, now)
+        span.tell(sent=len(told) - len(waiting(told)), waiting=len(waiting(told)))
+    return told
+
+
+def _send(guard: Guard, job: str | None, now: bool) -> list[Delivered]:
     told: list[Delivered] = []
     stuck: set[tuple[str, str]] = set()
-    for of_job, row in index.due_notes(guard.store, guard.clock.now()):
+    for of_job, row in index.due_notes(guard.store, guard.clock.now(), job):
         lane = (row.body["halt"], row.body["target"])
-        if (job and of_job != job) or lane in stuck:
+        if lane in stuck:
             continue
         result = _deliver_one(guard, of_job, row, now)
         if result is None or result.state is not Delivery.DELIVERED:
@@ -80,8 +97,8 @@ def deliver_after(guard: Guard, job: str) -> None:
 
     The notes wait in the outbox all the same; the next command sends them.
     """
-    with suppress(StoreUnavailable):
-        deliver_due(guard, job)
+    with suppress(Unavailable, BadConfiguration):  # no answer, no sign-in any more, or a key that was rotated
+        send_due(guard, job)
 
 
 def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered | None:
@@ -103,9 +120,11 @@ def _deliver_one(guard: Guard, job: str, row: Row, at_once: bool) -> Delivered |
             )
         receipt = target.deliver(_note(guard, job, row))
     except DriftGuardError as error:
+        guard.telemetry.count("driftguard.notes.sent", target=row.body["target"], outcome="failed")
         return _failed(guard, job, row, version, error)
     sent = {**claim, "state": str(Delivery.DELIVERED), "where": receipt.where, "problem": "", "next_at": to_text(now)}
     _write(guard, job, row.id, sent, version)
+    guard.telemetry.count("driftguard.notes.sent", target=row.body["target"], outcome="sent")
     return _result(job, row, Delivery.DELIVERED, where=receipt.where)
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from driftguard.errors import DriftGuardError, NotFound, OtherScope
+from driftguard.errors import CannotTell, DriftGuardError, NotFound, OtherScope
+from driftguard.flow.anchor import named
 from driftguard.flow.policy import Policy
 from driftguard.flow.policy_notices import notices
+from driftguard.flow.reading import Outcome, Wanted
+from driftguard.flow.resource import ResourceRef, scope_key
 from driftguard.guard import index
+from driftguard.guard.anchor_memory import store_id
 from driftguard.guard.blobs import load_baseline
 from driftguard.guard.context import Guard
 from driftguard.guard.scan import rebuild_indexes
-from driftguard.guard.verify import verify_store
+from driftguard.guard.verify import verify_ledgers
 from driftguard.guard.work import Work, sealed_under
 
+_READ_WITHIN = 60.0  # seconds
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 
@@ -31,7 +36,7 @@ class Symptom:
 
 
 def examine(guard: Guard) -> list[Symptom]:
-    """Look at policy, store, key, ledgers, lists, notes and ARM; one that is not in order hides none of the others.
+    """Look at policy, store, key, ledgers, anchors, lists, notes and ARM; one that is not in order hides none of the others.
 
     The guard's store and sealer may raise at their first use.
     """
@@ -44,6 +49,7 @@ def examine(guard: Guard) -> list[Symptom]:
         store,
         _look("secret key", lambda: f"key {guard.sealer.key_id}"),
         _look("ledgers", lambda: _ledgers(guard)),
+        _look("anchors", lambda: _anchors(guard)),
         _look("secrets", lambda: _secrets(guard)),
         _look("lists across jobs", lambda: _lists(guard)),
         _look("notes", lambda: _notes(guard)),
@@ -77,10 +83,24 @@ def _store(guard: Guard) -> str:
 
 
 def _ledgers(guard: Guard) -> str:
-    result = verify_store(guard)
+    result = verify_ledgers(guard)
     if result.faults:
         raise DriftGuardError(result.faults[0], "the store was changed by hand or damaged: compare with the notes")
     return f"{len(result.checked)} whole"
+
+
+def _anchors(guard: Guard) -> str:
+    """When the heads of the ledgers were anchored last, as the place for them says."""
+    if guard.anchors is None:
+        return "none set up: a store that was written anew as a whole would not show (DRIFTGUARD_ANCHORS)"
+    store = store_id(guard.store)
+    today = guard.today()
+    days = [of[0] for name in guard.anchors.names() if (of := named(name)) and of[1] == store and of[0] <= today]
+    if not days:
+        return f"warning: {guard.anchors.where} has none of this store yet: driftguard scan writes one a day"
+    since = (today - max(days)).days
+    told = f"{_number(len(days), 'day')} in {guard.anchors.where}, the last of {max(days)}"
+    return f"warning: {told}, {since} days ago: driftguard scan, without --job, writes one a day" if since > 1 else told
 
 
 def _secrets(guard: Guard) -> str:
@@ -88,7 +108,7 @@ def _secrets(guard: Guard) -> str:
     jobs = [Work(guard.store, name, guard.clock.now()).job for name in index.jobs(guard.store)]
     holding = [one.replace(" ", " version ") for job in jobs for one in job.holding]
     waiting = _number(sum(len(job.forget) for job in jobs), "blob")
-    told = [f"{waiting} with values that are secrets now wait to be removed"] if any(job.forget for job in jobs) else []
+    told = [f"{waiting} wait to be removed"] if any(job.forget for job in jobs) else []
     if holding:
         others = len(holding) - 1 + sum(job.holding_more for job in jobs)
         more = f" and {others} more" if others else ""
@@ -132,7 +152,18 @@ def _arm_of(guard: Guard, name: str) -> str:
     subscriptions = sorted({entry.ref.subscription for entry in entries.values() if entry.ref.subscription})
     for subscription in subscriptions:
         guard.reader.tenant_of(subscription)
+    _require_readable(guard, [entry.ref for entry in entries.values() if not entry.ref.subscription])
     return f"{_number(len(subscriptions), 'subscription')} readable, {_number(len(entries), 'resource')} recorded"
+
+
+def _require_readable(guard: Guard, refs: Sequence[ResourceRef]) -> None:
+    """Read one resource of each scope that is in no subscription, such as a container. Raises CannotTell."""
+    one_each = {scope_key(ref): Wanted(ref) for ref in refs}
+    for reading in guard.reader.read(one_each.values(), budget=_READ_WITHIN):
+        if reading.outcome is Outcome.UNREADABLE:
+            raise CannotTell(
+                f"{reading.ref.id} could not be read: {reading.detail}", "give the sign-in a role to read it"
+            )
 
 
 def _sign_in(guard: Guard) -> str:

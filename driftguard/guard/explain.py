@@ -27,7 +27,7 @@ from driftguard.flow.path import Path, format_path, parse_path
 from driftguard.flow.policy import Policy
 from driftguard.flow.policy_notices import HOW_TO_QUOTE
 from driftguard.flow.record import Entry, Snapshot
-from driftguard.flow.resource import ResourceRef, parse_ref
+from driftguard.flow.resource import ResourceRef, holder_name, parse_ref
 from driftguard.guard import halt_file
 from driftguard.guard.blobs import Damaged, load_baseline
 from driftguard.guard.compared import COMPARED, Compared, Remembering, compared
@@ -129,7 +129,7 @@ def _explain(guard: Guard, job: str, resource: str, asked: Path | None) -> Expla
 
 def _of_itself(finding: Finding) -> Finding:
     """The finding of a resource whose group is gone, told of this resource alone."""
-    return replace(finding, covers=(), detail="its resource group is gone") if finding.covers else finding
+    return replace(finding, covers=(), detail=f"its {holder_name(finding.ref)} is gone") if finding.covers else finding
 
 
 _NOBODY = "no rule vouches for it, so it counts"

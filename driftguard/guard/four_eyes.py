@@ -54,7 +54,7 @@ def writers_of_new(guard: Guard, entries: Iterable[Entry]) -> tuple[list[Person]
         answers = [source.events(refs, since, until + DATE_TICK) for source in guard.sources]
         for entry in group:
             writers = writers_of(entry.ref, answers, (since, entry.at))
-            unknown = unknown or not (writers or is_covered(answers, entry.at))
+            unknown = unknown or not (writers or is_covered(answers, entry.at, entry.ref.kind))
             people |= dict.fromkeys(author_of(event) for event in writers if event.is_person is not False)
     return [person for person in people if person.accounts({})], unknown
 

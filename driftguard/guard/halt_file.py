@@ -152,6 +152,8 @@ def _attribution_to_json(found: Attribution | None) -> dict[str, Any] | None:
     told["at"] = to_text(found.at) if found.at else None
     told["bracket"] = [to_text(moment) for moment in found.bracket]
     told["writers"] = [_event_to_json(event) for event in found.writers]
+    if found.untold:  # only where it says something: versions that know no such kind read what is of other kinds
+        told["untold"] = True
     return told
 
 

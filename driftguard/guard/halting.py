@@ -32,6 +32,7 @@ from driftguard.guard import halt_file
 from driftguard.guard.blobs import Damaged, damaged, get_named, put_named
 from driftguard.guard.context import Guard
 from driftguard.guard.observe import Seen
+from driftguard.guard.purged import was_purged
 from driftguard.guard.rows import RECORD, HaltRow, used_by
 from driftguard.guard.verify import read_evidence
 from driftguard.guard.work import Work, sealed_under
@@ -320,9 +321,15 @@ def _facts(guard: Guard, halt: HaltRow, version: int, occasion: Occasion) -> dic
 def _next_attempt(work: Work, digest: str) -> int:
     """The first attempt at this difference that is not final yet (1 for a difference never met)."""
     attempt = 1
-    while (met := work.known_halt(halt_id(work.job.name, work.job.generation, digest, attempt))) and met.final:
+    while _is_over(work, halt_id(work.job.name, work.job.generation, digest, attempt)):
         attempt += 1
     return attempt
+
+
+def _is_over(work: Work, identity: str) -> bool:
+    """Whether a halt of this id is final, or was before retention removed it: its id stands for no other one."""
+    met = work.known_halt(identity)
+    return met.final if met else was_purged(work.store, work.job.name, identity)
 
 
 def _earlier(guard: Guard, halt: HaltRow | None) -> dict[str, Any] | None:

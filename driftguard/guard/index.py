@@ -8,17 +8,20 @@ Rules:
 - A reader believes the job's own row; what it does not confirm is left out, and removed once it is old enough that no
   writer can still be between the two writes. A writer makes an old index row young again before it relies on it.
 - `rebuild` makes every row again from the jobs.
+- A left side that is long, such as a resource group's id with a name of 90 letters that are not ASCII, stands in the row's
+  id as its digest: every store takes it. A reader looks for both forms, since earlier versions wrote it as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 
-from driftguard.errors import Conflict
+from driftguard.errors import CannotTell, Conflict
 from driftguard.flow.moment import from_text, to_text
-from driftguard.flow.ports import Delete, Put, Row, Store
+from driftguard.flow.ports import MAX_WRITES, Delete, Put, Row, Store
 from driftguard.flow.ticket import Delivery
 from driftguard.guard.rows import HALT, JOB, JOB_ROW, OUTBOX, HaltRow
 
@@ -28,12 +31,16 @@ _SEPARATOR = "|"
 _GRACE = timedelta(minutes=10)
 _PAGE = 1000
 _TRIES = 40
+_WORTH_A_PAGE = 3  # single reads
+_LEFT_ROOM = 300  # as stores may count it (see _room); leaves room for the right side, a job's or another short name
 
 
 def all_rows(store: Store, partition: str, kind: str, *, after: str = "", at_once: int = _PAGE) -> Iterator[Row]:
     """Every row of a kind with id > `after`, page by page of `at_once` rows."""
     while page := store.list(partition, kind, after=after, limit=at_once):
         yield from page
+        if len(page) < at_once:
+            return
         after = page[-1].id
 
 
@@ -44,28 +51,75 @@ def jobs(store: Store) -> list[str]:
 
 def add(store: Store, kind: str, names: Iterable[tuple[str, str]], now: datetime) -> None:
     """Note (left, right) pairs, such as (job, halt id) or (scope, job); a pair that was noted just now is left as it is."""
-    for left, right in names:
-        _note(store, kind, f"{left}{_SEPARATOR}{right}", now)
+    add_all(store, [(kind, left, right) for left, right in names], now)
 
 
-def _note(store: Store, kind: str, row_id: str, now: datetime) -> None:
-    for _ in range(_TRIES):
-        row = store.get(INDEX, kind, row_id)
-        if row and now - from_text(row.body["at"]) < _GRACE / 2:
-            return
+def add_all(store: Store, noted: Iterable[tuple[str, str, str]], now: datetime, *, expect_new: bool = False) -> None:
+    """Note (kind, left, right) of any kinds, in as few commits as can be.
+
+    `expect_new`: none of them is noted yet, as far as the caller knows, so that nothing is read first where that holds.
+    """
+    rows = list(dict.fromkeys((kind, _row_id(left, right)) for kind, left, right in noted))
+    for start in range(0, len(rows), MAX_WRITES):
+        _note(store, rows[start : start + MAX_WRITES], now, expect_new)
+
+
+def _row_id(left: str, right: str) -> str:
+    return f"{_short(left)}{_SEPARATOR}{right}"
+
+
+def _short(left: str) -> str:
+    """The left side as it stands in a row's id."""
+    return left if _room(left) <= _LEFT_ROOM else f"~{hashlib.sha256(left.encode()).hexdigest()}"
+
+
+def _room(text: str) -> int:
+    """The most characters that a store makes of a text in a key: letters, digits, - and _ of ASCII stay one."""
+    return sum(6 if not c.isascii() else 1 if c.isalnum() or c in "-_" else 2 for c in text)
+
+
+def _note(store: Store, rows: Sequence[tuple[str, str]], now: datetime, expect_new: bool) -> None:
+    for attempt in range(_TRIES):
+        known = {} if expect_new and attempt == 0 else _known(store, rows)
+        young = {name for name, row in known.items() if now - from_text(row.body["at"]) < _GRACE / 2}
+        versions = {name: row.version for name, row in known.items()}
+        puts = [Put(*name, {"at": to_text(now)}, versions.get(name)) for name in rows if name not in young]
         try:
-            store.commit(INDEX, [Put(kind, row_id, {"at": to_text(now)}, row.version if row else None)])
+            if puts:
+                store.commit(INDEX, puts)
         except Conflict:
-            continue  # somebody else noted the same pair, or removed it: look again
+            continue  # somebody else noted one of the pairs, or removed it: look again
         return
-    raise Conflict("a list across jobs changed too often", "try again in a moment")
+    # Not Conflict, after which a verb would judge again and try all of this as often once more.
+    raise CannotTell("a list across jobs changed too often", "try again in a moment")
 
 
-def pairs(store: Store, kind: str) -> Iterator[tuple[str, str, Row]]:
-    """The noted pairs with their rows."""
-    for row in all_rows(store, INDEX, kind):
-        left, _, right = row.id.partition(_SEPARATOR)
-        yield left, right, row
+def _known(store: Store, rows: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """Those of the rows that are there: one by one, or by a page of what lies between them where that asks less often."""
+    known: dict[tuple[str, str], Row] = {}
+    ids: dict[str, list[str]] = {}
+    for kind, row_id in sorted(rows):
+        ids.setdefault(kind, []).append(row_id)
+    for kind, left in ids.items():
+        pages_pay = True
+        while left:
+            first, *left = left
+            if row := store.get(INDEX, kind, first):
+                known[kind, first] = row
+            if pages_pay and len(left) >= _WORTH_A_PAGE:
+                page = store.list(INDEX, kind, after=first, limit=_PAGE)
+                known |= {(kind, row.id): row for row in page}
+                beyond = [row_id for row_id in left if len(page) == _PAGE and row_id > page[-1].id]
+                pages_pay, left = len(left) - len(beyond) >= _WORTH_A_PAGE, beyond
+    return known
+
+
+def pairs(store: Store, kind: str, left: str | None = None) -> Iterator[tuple[str, str, Row]]:
+    """The noted pairs with their rows, all or those of this left side."""
+    prefix = "" if left is None else left + _SEPARATOR
+    for row in takewhile(lambda row: row.id.startswith(prefix), all_rows(store, INDEX, kind, after=prefix)):
+        of_left, _, right = row.id.partition(_SEPARATOR)
+        yield of_left, right, row
 
 
 def open_halts(store: Store, now: datetime) -> list[HaltRow]:
@@ -81,10 +135,10 @@ def open_halts(store: Store, now: datetime) -> list[HaltRow]:
     return found
 
 
-def due_notes(store: Store, now: datetime) -> list[tuple[str, Row]]:
-    """(job, outbox row) of every note that is not delivered, in order of id."""
+def due_notes(store: Store, now: datetime, of_job: str | None = None) -> list[tuple[str, Row]]:
+    """(job, outbox row) of every note that is not delivered, of one job or of all, in order of id."""
     found = []
-    for job, note_id, row in pairs(store, DUE_NOTES):
+    for job, note_id, row in pairs(store, DUE_NOTES, of_job):
         stored = store.get(job, OUTBOX, note_id)
         if stored and stored.body["state"] != Delivery.DELIVERED:
             found.append((job, stored))
@@ -95,7 +149,7 @@ def due_notes(store: Store, now: datetime) -> list[tuple[str, Row]]:
 
 def jobs_in(store: Store, scope: str) -> list[str]:
     """The jobs that have recorded a resource in the scope (a lower-cased resource group or subscription id)."""
-    return list(_right_of(store, SCOPES, scope, _PAGE))
+    return list(dict.fromkeys(_right_of(store, SCOPES, scope, _PAGE)))
 
 
 def job_of_halt(store: Store, halt_id: str) -> str | None:
@@ -105,7 +159,11 @@ def job_of_halt(store: Store, halt_id: str) -> str | None:
 
 
 def _right_of(store: Store, kind: str, left: str, at_once: int) -> Iterator[str]:
-    prefix = left + _SEPARATOR
+    prefixes = dict.fromkeys(form + _SEPARATOR for form in (_short(left), left))
+    return chain.from_iterable(_after_prefix(store, kind, prefix, at_once) for prefix in prefixes)
+
+
+def _after_prefix(store: Store, kind: str, prefix: str, at_once: int) -> Iterator[str]:
     rows = all_rows(store, INDEX, kind, after=prefix, at_once=at_once)
     return (row.id.removeprefix(prefix) for row in takewhile(lambda row: row.id.startswith(prefix), rows))
 
@@ -116,10 +174,9 @@ def rebuild(store: Store, now: datetime, scopes_of: Callable[[str], Iterable[str
         halts = [(row.id, HaltRow.from_body(row.body).final) for row in all_rows(store, job, HALT)]
         add(store, OPEN_HALTS, ((job, halt) for halt, final in halts if not final), now)
         # Which job a halt is of never changes: an old row is as good as a young one.
-        unknown = (
-            (halt, job) for halt, _ in halts if store.version(INDEX, HALT_JOBS, f"{halt}{_SEPARATOR}{job}") is None
-        )
-        add(store, HALT_JOBS, unknown, now)
+        known = _known(store, [(HALT_JOBS, _row_id(halt, job)) for halt, _ in halts])
+        unknown = [(HALT_JOBS, halt, job) for halt, _ in halts if (HALT_JOBS, _row_id(halt, job)) not in known]
+        add_all(store, unknown, now, expect_new=True)
         notes = all_rows(store, job, OUTBOX)
         add(store, DUE_NOTES, ((job, row.id) for row in notes if row.body["state"] != Delivery.DELIVERED), now)
         add(store, SCOPES, ((scope, job) for scope in scopes_of(job)), now)

@@ -207,7 +207,7 @@ def accept(guard: Guard, name: str, proposal: str, *, by: Person, reason: str, i
         if work.job.lease:
             raise Busy(f"the job {name} is updating: run {work.job.lease.run}", "accept it after it has recorded")
         if _accept(guard, work, row.body, by, reason):
-            body = {**row.body, "state": "accepted", "accepted_by": by.to_dict()}
+            body = {**row.body, "state": "accepted", "accepted_by": by.to_dict(), "accepted_at": to_text(work.now)}
         else:
             body = {**row.body, "first": by.to_dict()}
         work.put_over(PROPOSAL, proposal, body, row.version)

@@ -122,6 +122,11 @@ def named_baselines(job: JobRow) -> set[str]:
     return {name for window in _windows(job) for name in (window["baseline"], *window.get("instead", {}).values())}
 
 
+def halts_of_windows(job: JobRow) -> set[str]:
+    """The halts under which the runs were cleared whose writes a log may still tell of."""
+    return {window["halt"] for window in _windows(job) if window.get("halt")}
+
+
 def rename_baselines(job: JobRow, new: Mapping[str, str]) -> None:
     """Name other blobs instead: {name: new name}; what is not among them stays."""
     windows = []

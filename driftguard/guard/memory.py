@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -76,7 +77,9 @@ def load(store: Store, job: JobRow) -> Memory:
 def save(store: Store, job: JobRow, memory: Memory) -> None:
     """Write the memory down, and let the job's row name it."""
     stored = {"silent": dict(memory.silent), "changed": dict(memory.changed)}
-    job.memory = put_named(store, f"{job.name}/memory", stored) if memory != Memory() else ""
+    # The key never comes back: what is remembered again is another blob than the one that is about to be removed.
+    after = hashlib.sha256(job.memory.encode()).hexdigest()[:12]
+    job.memory = put_named(store, f"{job.name}/memory/{after}", stored) if memory != Memory() else ""
 
 
 def rename(store: Store, job: JobRow, fingerprints: Mapping[str, str]) -> None:

@@ -27,12 +27,17 @@ _ENDED = ("succeeded", "failed", "canceled")
 
 @dataclass(frozen=True)
 class Named:
-    """What the run named, resolved to resources. `only_listed`: keys that a scope lists and nobody named one by one."""
+    """What the run named, resolved to resources.
+
+    `only_listed`: keys that a scope lists and nobody named one by one. `claimed`: keys that this call itself names, by
+    whatever; not what is read only because an earlier record named it.
+    """
 
     refs: tuple[ResourceRef, ...]
     selectors: dict[str, list[str]]
     deployments: tuple[Deployment, ...]
     only_listed: frozenset[str]
+    claimed: frozenset[str] = frozenset()
 
 
 def resolve(guard: Guard, work: Work, call: Recording) -> Named:
@@ -42,7 +47,7 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
     if not naming and not work.exists:
         raise WrongUse(
             f"nothing is named to record for the job {job.name}",
-            "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID or --ids-file F",
+            "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID, --container URL or --ids-file F",
         )
     if not naming:
         naming = Naming(scopes=tuple(job.selectors.get("scope", [])))
@@ -61,6 +66,7 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
         if not members.complete:
             raise CannotTell(f"{text} could not be listed whole: {members.detail}", "nothing was recorded: try again")
         listed += members.refs
+    claimed = frozenset(ref.key for ref in (*refs, *listed)) if call.naming else frozenset()
     if not call.naming:
         refs += recorded
     # What an earlier record waits for is read with this one: otherwise nobody would ask for it again.
@@ -79,7 +85,8 @@ def resolve(guard: Guard, work: Work, call: Recording) -> Named:
         "deployment": list(naming.deployments),
         "scope": list(naming.scopes),
     }
-    return Named(tuple({ref.key: ref for ref in placed}.values()), selectors, deployments, frozenset(only_listed))
+    unique = tuple({ref.key: ref for ref in placed}.values())
+    return Named(unique, selectors, deployments, frozenset(only_listed), claimed)
 
 
 def _ended(guard: Guard, ref: ResourceRef, after_failure: bool) -> Deployment:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from driftguard.errors import SecretKeyMissing
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.record import Entry, Provenance, Snapshot
-from driftguard.flow.resource import ResourceRef
+from driftguard.flow.resource import ResourceRef, scope_key
 from driftguard.flow.secrets import align
 from driftguard.guard import index
 from driftguard.guard.blobs import Bodies, Damaged, load_baseline
@@ -61,8 +61,5 @@ class Neighbours:
 
 
 def scope_of(ref: ResourceRef) -> str:
-    """The scope under which the index knows a resource: its resource group, else its subscription, else the tenant."""
-    parts = ref.key.split("/")
-    if ref.resource_group:
-        return "/".join(parts[:5])
-    return "/".join(parts[:3]) if ref.subscription else "/"
+    """The scope under which the index knows a resource: what holds it, else its subscription, else the tenant."""
+    return scope_key(ref)

@@ -24,7 +24,7 @@ from driftguard.flow.policy import JobPolicy, Policy, Response
 from driftguard.flow.ports import Sealer
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
 from driftguard.flow.record import Entry, Snapshot, reseal_snapshot, take_snapshot, with_sealed_body
-from driftguard.flow.resource import ResourceRef, parse_ref
+from driftguard.flow.resource import ResourceRef, holder_of, parse_ref
 from driftguard.flow.review import UNREAD
 from driftguard.flow.secrets import align
 from driftguard.guard.blobs import Bodies
@@ -301,8 +301,9 @@ class Observer:
         return replace(item, finding=replace(item.finding, kind=FindingKind.UNMANAGED, detail=_STRANGER))
 
     def _note_missing_group(self, ref: ResourceRef) -> None:
-        group = "/".join(ref.id.split("/")[:5])
-        self._missing_groups[group.lower()] = parse_ref(group, cloud=ref.cloud, tenant=ref.tenant)
+        group = holder_of(ref)
+        if group is not None:
+            self._missing_groups[group.key] = group
 
     def _collapsed(self, seen: dict[str, Seen]) -> list[Seen]:
         live = {key: item.live for key, item in seen.items()}

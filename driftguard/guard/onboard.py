@@ -106,7 +106,7 @@ def onboard(guard: Guard, call: Onboarding, key: bytes) -> Onboarded:
     if not call.naming:
         raise WrongUse(
             f"nothing is named to guard for the job {call.job}",
-            "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID or --ids-file F",
+            "name it: --deployment ID, --resource ID, --resource-group ID, --subscription ID, --container URL or --ids-file F",
         )
     store_problem = _store_problem(guard)
     lists = _Lists(guard.reader)

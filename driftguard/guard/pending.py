@@ -4,6 +4,8 @@ Rules:
 - Every verb that works on a job first tries again what is pending.
 - A settled reading is kept as the candidate. It is accepted only where a source of attribution covers the time from the
   clearance to that reading and knows no other writer; a job's first record needs no such proof.
+- Where no source tells who writes resources of the kind, a recorded one is accepted as it was recorded, and held as anything
+  else; a new one is not accepted: it halts after the limit.
 - Another writer in that time holds the resource: it keeps its old snapshot, and a halt opens.
 - After `pending_limit` what is still pending halts as unreadable, so that a reviewer can waive it for one run.
 """
@@ -20,6 +22,7 @@ from driftguard.flow.attribute import (
     DATE_TICK,
     attribute,
     is_covered,
+    is_untold,
 )
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
@@ -42,7 +45,7 @@ from driftguard.guard.run_window import (
     occasion,
     own_writing,
 )
-from driftguard.guard.work import Work, attempts, read_steadily, sealed_under
+from driftguard.guard.work import Work, attempts_on, sealed_under
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
 
@@ -92,14 +95,18 @@ def catch_up(guard: Guard, name: str, policy: Policy, *, renewing: tuple[str, st
     lease once more: it must not pass over what a log has told since.
     """
 
-    def step(of_job: Callable[[Guard, Work, Policy], None], holder: tuple[str, str] | None = None) -> None:
-        work = Work(guard.store, name, guard.clock.now())
+    def step(of_job: Callable[[Guard, Work, Policy], None], holder: tuple[str, str] | None, work: Work) -> None:
         lease = work.job.lease
         if lease is None or from_text(lease.until) <= work.now or (holder and lease.is_of(*holder)):
             of_job(guard, work, policy)
 
-    for each in (partial(step, _retry), partial(step, late_writes.look_again, renewing)):
-        attempts(partial(read_steadily, guard.store, name, each))
+    for each in (partial(step, _retry, None), partial(step, late_writes.look_again, renewing)):
+        attempts_on(lambda: Work(guard.store, name, guard.clock.now()), each)
+
+
+def is_caught_up(job: JobRow) -> bool:
+    """Whether there is nothing to try again."""
+    return not job.pending and job.window is None
 
 
 def sealed_again(
@@ -183,7 +190,11 @@ def _outcome(
         foreign = bool(foreign_writers(answers, found.ref, window, own)) and holds_writes(rules)
         author = attribute(found.ref, answers, window, own)
         own_deletion = deleted_by_run(answers, found.ref, window, own)
-        if not foreign and not is_covered(answers, window[1]):
+        untold = is_untold(answers, found.ref.kind) and found.ref.key in entries
+        if untold:
+            # Nobody will ever tell whether what is read now is still what the run left.
+            foreign = holds_writes(rules) and (bool(found.configuration) or found.kind is FindingKind.GONE)
+        elif not foreign and not is_covered(answers, window[1], found.ref.kind):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
     return accepting.judge_fate(
         item,

@@ -23,12 +23,14 @@ from driftguard.guard.work import Work, sealed_under
 
 @dataclass(frozen=True)
 class Read:
-    """Everything a record read, before anything is decided."""
+    """Everything a record read, before anything is decided. `entries` are those of the baseline of that time."""
 
     seen: tuple[Seen, ...]
     named: frozenset[str]
     answers: tuple[Events, ...]
     until: datetime
+    baseline: str
+    entries: dict[str, Entry]
 
 
 def propose(

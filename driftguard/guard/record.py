@@ -15,7 +15,6 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from driftguard.errors import Busy, HaltOpen, NoClearance, OtherScope
 from driftguard.flow.halt import LETS_PASS
@@ -24,45 +23,48 @@ from driftguard.flow.policy import JobPolicy, Mode
 from driftguard.guard import halting, pending
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
+from driftguard.guard.measured import measured_record
 from driftguard.guard.naming import Named, resolve
 from driftguard.guard.proposing import Read
 from driftguard.guard.recorded import Naming, Recorded, Recording
 from driftguard.guard.recorder import Recorder, read_all
-from driftguard.guard.reseal import reseal
 from driftguard.guard.reseal_rest import also_told
 from driftguard.guard.rows import Lease
-from driftguard.guard.work import Work, attempts, read_steadily
+from driftguard.guard.up_to_date import bring_up_to_date
+from driftguard.guard.work import Work, attempts_on
 
 __all__ = ["Naming", "Recorded", "Recording", "record"]
 
 
+@measured_record
 def record(guard: Guard, call: Recording) -> Recorded:
     """Record a job. Raises NoClearance, HaltOpen, Busy, OtherScope, WrongUse, CannotTell."""
     policy = guard.policy()
     rules = policy.for_job(call.job)
     read: tuple[int, Named, Read] | None = None
 
-    def step() -> Recorded:
+    def load() -> Work:
+        return Work(guard.store, call.job, guard.clock.now())
+
+    def step(work: Work) -> Recorded:
         nonlocal read
-        work = Work(guard.store, call.job, guard.clock.now())
         lease = _admit(guard, work, call, rules)
         if read is None or read[0] != work.job.generation:
             named = resolve(guard, work, call)
             read = (work.job.generation, named, read_all(guard, work, policy, rules, named, lease))
             # Reading takes a while: what is written says when it is written, on the job as it is then.
-            work = Work(guard.store, call.job, guard.clock.now())
+            work = load()
             lease = _admit(guard, work, call, rules)
             if read[0] != work.job.generation:
-                return step()
+                return step(load())
         # A new id for every attempt: blobs are written once, and another attempt may have other things to write.
         record_id = "r-" + guard.new_id()
         return Recorder(guard, work, call, policy, rules, lease, read[1], read[2], record_id).commit()
 
     try:
-        told = reseal(guard, call.job, policy)
+        told, first = bring_up_to_date(guard, call.job, policy)
         with also_told(told):
-            pending.catch_up(guard, call.job, policy)
-            recorded = attempts(partial(read_steadily, guard.store, call.job, step))
+            recorded = attempts_on(load, step, first)
         return replace(recorded, told=(*told, *recorded.told))
     finally:
         deliver_after(guard, call.job)  # also where this was refused: an earlier process may have died before it told

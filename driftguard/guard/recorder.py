@@ -3,6 +3,7 @@
 Rules:
 - Under a clearance, or as the first record, the set is swapped (accepting.py); otherwise it is written down as a proposal.
 - A clearance that ended in time is taken up again with the halt that it passed under.
+- Where no source tells who writes resources of a kind, the run's own word counts for what it names, and for nothing else.
 - What a late log may still tell of the time between clearance and record is remembered.
 """
 
@@ -14,7 +15,17 @@ from datetime import datetime
 from typing import Any
 
 from driftguard.errors import Busy, CannotTell
-from driftguard.flow.attribute import DATE_TICK, Events, Own, Principal, attribute, is_covered, is_proven, writers_of
+from driftguard.flow.attribute import (
+    DATE_TICK,
+    Events,
+    Own,
+    Principal,
+    attribute,
+    is_covered,
+    is_proven,
+    is_untold,
+    writers_of,
+)
 from driftguard.flow.check import FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.halt import Event, State, transition
@@ -52,7 +63,8 @@ def read_all(guard: Guard, work: Work, policy: Policy, rules: JobPolicy, named: 
         refs = [*(item.finding.ref for item in seen), *(deployment.ref for deployment in named.deployments)]
         since = from_text(lease.read_at)
         answers = [source.events(with_parents(refs), since, until + DATE_TICK) for source in guard.sources]
-    return Read(tuple(seen), frozenset(ref.key for ref in named.refs), tuple(answers), until)
+    named_keys = frozenset(ref.key for ref in named.refs)
+    return Read(tuple(seen), named_keys, tuple(answers), until, work.job.baseline, entries)
 
 
 def _gone_again(
@@ -99,7 +111,7 @@ class Recorder:
         context = self._context()
         window = (from_text(self.lease.read_at), self.read.until) if self.lease else None
         own = run_window.own_writing(self.rules, context)
-        entries = load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
+        entries = self._recorded()
         observer = Observer(self.guard, job, self.policy, entries)
         holds = run_window.holds_writes(self.rules)
         taken, would_hold = [], []
@@ -115,7 +127,7 @@ class Recorder:
             taken.append(
                 accepting.judge_fate(
                     item,
-                    named=ref.key in self.read.named,
+                    named=self._is_named(ref),
                     recorded=ref.key in entries,
                     foreign=foreign and holds,
                     author=attribute(ref, self.read.answers, window, own) if window else None,
@@ -125,13 +137,28 @@ class Recorder:
                     policy=self.policy,
                     proven=proven,
                     own_deletion=own_deletion or run_window.is_observed(self.rules),
-                    log_complete=is_covered(self.read.answers, self.read.until),
+                    log_complete=run_window.nothing_more_is_told(self.read.answers, self.read.until, ref.kind),
                 )
             )
         if first and not any(item.fate is Fate.RECORDED for item in taken):
             raise CannotTell(_nothing_readable(taken), "nothing was recorded: mend it and record again")
         recorded = self._swap(taken, entries, halt, context)
-        return replace(recorded, told=(*recorded.told, *filter(None, would_hold)))
+        untold = run_window.told_of_untold(taken, self.read.answers)
+        return replace(recorded, told=(*recorded.told, *filter(None, would_hold), *untold))
+
+    def _is_named(self, ref: ResourceRef) -> bool:
+        """Whether the record takes the resource over as it is. Of a kind whose writers no source tells, the run itself says
+        what it wrote: what only an earlier record named keeps its old snapshot where it differs."""
+        if is_untold(self.read.answers, ref.kind):
+            return ref.key in self.named.claimed
+        return ref.key in self.read.named
+
+    def _recorded(self) -> dict[str, Entry]:
+        """What is recorded; what was loaded for reading is not loaded once more."""
+        job, read = self.work.job, self.read
+        if job.baseline == read.baseline:
+            return read.entries
+        return load_baseline(self.guard.store, job.baseline).entries if job.baseline else {}
 
     def _swap(
         self, taken: list[accepting.Taken], entries: dict[str, Entry], halt: HaltRow | None, context: dict[str, Any]
@@ -147,7 +174,7 @@ class Recorder:
             tuple((i.seen.finding.ref.id, str(i.seen.finding.cause), i.seen.finding.detail) for i in unread),
         )
         new = accepting.swap(
-            self.guard, self.work, change, run_window.occasion(self.guard, self.policy, context, coverage)
+            self.guard, self.work, change, run_window.occasion(self.guard, self.policy, context, coverage), entries
         )
         accepting.end_halt(self.guard, self.work, halt, taken, new)
         pending.save(self.guard, job, self.id, context, taken)

@@ -67,6 +67,11 @@ def reseal(guard: Guard, name: str, policy: Policy) -> tuple[str, ...]:
     return told
 
 
+def is_sealed(job: JobRow, policy: Policy) -> bool:
+    """Whether everything of the job is sealed under the rules of today, and nothing is left to be removed."""
+    return job.sealed == sealed_under(policy) and not job.forget
+
+
 @dataclass
 class _Done:
     """What was sealed so far; `named` are the findings that a halt names, `old` the blobs to forget, `holding` evidence."""

@@ -35,6 +35,8 @@ from driftguard.guard import halt_file, halting, index, pending
 from driftguard.guard.as_of_now import as_of_now, halt_as_of_now
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
+from driftguard.guard.measured import decided
+from driftguard.guard.purged import tell_if_purged
 from driftguard.guard.rows import HALT, HaltRow
 from driftguard.guard.work import Work, attempts, few, read_steadily
 
@@ -78,6 +80,8 @@ def find_halt(guard: Guard, halt_id: str, among: Callable[[str], bool] = lambda 
         rows = [exact] if exact else [r for r in index.all_rows(guard.store, job, HALT) if r.id.startswith(halt_id)]
         matches += [(job, row) for row in rows]
     if not matches or len(halt_id) < 4:
+        if len(halt_id) >= 4:
+            tell_if_purged(guard.store, filter(among, index.jobs(guard.store)), halt_id)
         raise NotFound(f"there is no halt {halt_id}", "see driftguard halts list --all")
     if len(matches) > 1:
         raise WrongUse(f"{halt_id} begins the id of {len(matches)} halts", "give more of the id")
@@ -91,6 +95,10 @@ def job_of_halt(guard: Guard, halt_id: str) -> str | None:
 
 def decide(guard: Guard, call: Deciding) -> HaltRow:
     """Take a decision. Raises NotFound, Stale, NotAllowed, AlreadyFinal, Busy, WrongUse."""
+    return decided(guard, "driftguard.decide", str(call.decision), partial(_take_decision, guard, call))
+
+
+def _take_decision(guard: Guard, call: Deciding) -> HaltRow:
     require_person_at_hand(guard, call.reviewer)
     reason = require_reason(call.reason)
     found, _ = find_halt(guard, call.halt)
@@ -115,6 +123,10 @@ def decide(guard: Guard, call: Deciding) -> HaltRow:
 
 def confirm(guard: Guard, call: Confirming) -> HaltRow:
     """Confirm that a kept change is in the code. Raises as `decide`."""
+    return decided(guard, "driftguard.confirm", "confirm", partial(_take_confirmation, guard, call))
+
+
+def _take_confirmation(guard: Guard, call: Confirming) -> HaltRow:
     require_person_at_hand(guard, call.reviewer)
     if not call.in_code.strip():
         raise WrongUse("a confirmation names where the change is in the code", "add --in-code COMMIT or pull request")

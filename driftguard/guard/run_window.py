@@ -3,6 +3,8 @@
 Rules:
 - Somebody else's write is held by the policy's `on_window_write`; in observe mode nothing is.
 - A resource is taken to be deleted by the run only where its deletion is known, and nobody else's.
+- Of a kind whose writers no source tells there is nothing to wait for: what is gone is nobody's deletion, and what the run
+  is said to have written is told.
 - In observe mode what is gone leaves the baseline, whoever deleted it, and what would have been held is told.
 """
 
@@ -18,15 +20,18 @@ from driftguard.flow.attribute import (
     Own,
     Principal,
     deletes,
+    is_covered,
     is_foreign,
+    is_untold,
     writers_of,
 )
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
 from driftguard.flow.policy import JobPolicy, Mode, Policy, Response
+from driftguard.flow.record import Fate
 from driftguard.flow.resource import ResourceRef
 from driftguard.flow.review import Person
-from driftguard.guard import halt_file, halting
+from driftguard.guard import accepting, halt_file, halting
 from driftguard.guard.context import Guard
 from driftguard.guard.rows import HaltRow
 from driftguard.guard.work import Work
@@ -72,6 +77,31 @@ def occasion(guard: Guard, policy: Policy, context: dict[str, Any], coverage: Co
     """For whom a halt opens that a record made."""
     starter = Person.from_dict(context["started_by"]) if context.get("started_by") else None
     return halting.Occasion(context["run"], context.get("stage"), context["ticket"], starter, coverage, policy)
+
+
+def nothing_more_is_told(answers: Sequence[Events], until: datetime, kind: str) -> bool:
+    """Whether no writer of such a resource can still turn up: a source told everything, or none tells of the kind at all."""
+    return is_covered(answers, until, kind) or is_untold(answers, kind)
+
+
+def told_of_untold(taken: Sequence[accepting.Taken], answers: Sequence[Events]) -> list[str]:
+    """What is told of resources that differ from what was recorded, and of which no source tells who wrote them."""
+    told = []
+    for kind in sorted({item.seen.finding.ref.kind for item in taken}):
+        if not is_untold(answers, kind):
+            continue
+        changed = [item for item in taken if item.seen.finding.ref.kind == kind and item.seen.finding.configuration]
+        recorded = sum(1 for item in changed if item.fate is Fate.RECORDED)
+        left = sum(1 for item in changed if item.fate is Fate.UNTOUCHED)
+        if recorded:
+            told.append(
+                f"no source tells who writes a {kind}: {recorded} changed, taken over because this run names them"
+            )
+        if left:
+            told.append(
+                f"no source tells who writes a {kind}: {left} changed that this run does not name, not taken over"
+            )
+    return told
 
 
 def own_writing(rules: JobPolicy, context: dict[str, Any]) -> Own:

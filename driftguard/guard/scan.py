@@ -14,15 +14,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from driftguard.errors import Busy, CannotTell, DriftGuardError
+from driftguard.errors import Busy, CannotTell, Conflict, DriftGuardError
 from driftguard.flow.decide import Verdict
 from driftguard.guard import index
 from driftguard.guard.blobs import Damaged, load_baseline
 from driftguard.guard.check import Answer, Ask, check
 from driftguard.guard.context import Guard
-from driftguard.guard.deliver import Delivered, deliver_due
+from driftguard.guard.deliver import Delivered, send_due
+from driftguard.guard.measured import measured_scan
 from driftguard.guard.neighbours import scope_of
 from driftguard.guard.reseal import reseal
+from driftguard.guard.sweep import Swept, sweep
 from driftguard.guard.work import Work
 
 _LISTS = CannotTell(
@@ -34,7 +36,7 @@ _LISTS = CannotTell(
 class ScanReport:
     """What a scan found, by job: answers, jobs that were busy or settling, and errors. `scan` is its id, the run of its checks.
 
-    An error under the name of the index partition is of the lists across jobs.
+    An error under the name of the index partition is of the lists across jobs. `swept` is empty where jobs were named.
     """
 
     scan: str
@@ -42,6 +44,7 @@ class ScanReport:
     busy: tuple[str, ...]
     errors: dict[str, DriftGuardError]
     delivered: tuple[Delivered, ...]
+    swept: Swept = Swept()
 
     @property
     def could_not_tell(self) -> tuple[str, ...]:
@@ -67,6 +70,7 @@ class ScanReport:
             "busy": sorted(self.busy),
             "could_not_tell": list(self.could_not_tell),
             "notes_waiting": sum(1 for note in self.delivered if note.problem),
+            "swept": self.swept.to_dict(),
         }
 
 
@@ -75,6 +79,10 @@ def gate_every_job(guard: Guard, only: Sequence[str] | None = None) -> ScanRepor
 
     Raises StoreUnavailable and BadConfiguration, which concern all of them.
     """
+    return measured_scan(guard, lambda: _gate(guard, only))
+
+
+def _gate(guard: Guard, only: Sequence[str] | None) -> ScanReport:
     policy = guard.policy()
     answers: list[Answer] = []
     busy: list[str] = []
@@ -91,13 +99,16 @@ def gate_every_job(guard: Guard, only: Sequence[str] | None = None) -> ScanRepor
             if job.retired_at and only is None:
                 reseal(guard, name, policy)  # no other verb works on it
             elif job.baseline or only is not None:
-                answers.append(check(guard, Ask(name, run, gate=True)))
+                answers.append(check(guard, Ask(name, run, gate=True), by_scan=True))
+        except Conflict as error:
+            errors[name] = error  # nobody's lease: it was not judged, and no run of its own speaks next
         except Busy:
             busy.append(name)
         except Exception as error:  # noqa: BLE001  # reason: an unforeseen fault of one job must not hide the others' drift
             errors[name] = _as_ours(name, error)
-    notes = [note for note in deliver_due(guard) if only is None or note.job in only]
-    return ScanReport(run, tuple(answers), tuple(busy), errors, tuple(notes))
+    notes = [note for note in send_due(guard) if only is None or note.job in only]
+    swept = sweep(guard, policy) if only is None else Swept()
+    return ScanReport(run, tuple(answers), tuple(busy), errors, tuple(notes), swept)
 
 
 def is_judged(guard: Guard, name: str) -> bool:

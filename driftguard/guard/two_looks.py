@@ -61,6 +61,9 @@ class NothingWritten(Store):
     def partitions(self) -> List[str]:
         return self._store.partitions() if self._store else []
 
+    def kinds(self, partition: str) -> List[str]:
+        return self._store.kinds(partition) if self._store else []
+
     def commit(self, partition: str, writes: Sequence[Write]) -> dict[tuple[str, str], str]:
         raise WrongUse(f"nothing is written to {partition} while a job is looked at", "record the job to write")
 

@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from driftguard.errors import Conflict, NotFound, WrongUse
 from driftguard.flow.ledger import next_entry
 from driftguard.flow.moment import to_text
 from driftguard.flow.policy import Policy
-from driftguard.flow.ports import Put, Store, Write
+from driftguard.flow.ports import Delete, Put, Row, Store, Write
 from driftguard.flow.secrets import SECRETS_VERSION
 from driftguard.flow.ticket import outbox_rows
 from driftguard.guard import index
@@ -48,11 +49,11 @@ def few(texts: Sequence[str]) -> list[str]:
 class Work:
     """A job as read, and the changes to it. Nothing is written before `commit`.
 
-    `version` is the version of the job's row that was read, None where there is none.
+    `store` is where it was read; `version` that of the job's row, None where there is none.
     """
 
     def __init__(self, store: Store, job: str, now: datetime) -> None:
-        self._store = store
+        self.store = store
         self.now = now
         row = store.get(require_job_name(job), JOB, JOB_ROW)
         self.job = JobRow.from_body(row.body) if row else JobRow(job)
@@ -61,6 +62,7 @@ class Work:
         self.version = row.version if row else None
         self._halt_versions: dict[str, str | None] = {}
         self._writes: dict[tuple[str, str], Put] = {}
+        self._removed: list[Delete] = []
         self._notes: list[tuple[str, str]] = []
         self._open: list[tuple[str, str]] = []
         self._new_halts: list[tuple[str, str]] = []
@@ -70,7 +72,7 @@ class Work:
         pending = self._writes.get((HALT, halt_id))
         if pending:
             return HaltRow.from_body(dict(pending.body))
-        row = self._store.get(self.job.name, HALT, halt_id)
+        row = self.store.get(self.job.name, HALT, halt_id)
         if row is None:
             raise NotFound(f"there is no halt {halt_id} of the job {self.job.name}", "see driftguard halts list --all")
         self._halt_versions[halt_id] = row.version
@@ -107,6 +109,10 @@ class Work:
         """Write a row over the version that was read."""
         self._writes[kind, row_id] = Put(kind, row_id, {"schema": 1, **body}, version)
 
+    def remove(self, row: Row) -> None:
+        """Remove a row that is as it was read."""
+        self._removed.append(Delete(row.kind, row.id, row.version))
+
     def tell(self, halt: HaltRow, event: str, targets: Sequence[str]) -> None:
         """Put a note for every target into the outbox; the halt is saved with its count of notes."""
         halt.told += 1
@@ -133,11 +139,15 @@ class Work:
 
     def commit(self) -> None:
         """Write everything or nothing. Raises Conflict where somebody else changed the job first."""
-        index.add(self._store, index.OPEN_HALTS, self._open, self.now)
-        index.add(self._store, index.DUE_NOTES, self._notes, self.now)
-        index.add(self._store, index.HALT_JOBS, self._new_halts, self.now)
+        new_halts = {halt for halt, _ in self._new_halts}
+        known = [(index.OPEN_HALTS, job, halt) for job, halt in self._open if halt not in new_halts]
+        new = [(index.OPEN_HALTS, job, halt) for job, halt in self._open if halt in new_halts]
+        new += [(index.DUE_NOTES, job, note) for job, note in self._notes]
+        new += [(index.HALT_JOBS, halt, job) for halt, job in self._new_halts]
+        index.add_all(self.store, known, self.now)
+        index.add_all(self.store, new, self.now, expect_new=True)
         job: Write = Put(JOB, JOB_ROW, self.job.to_body(), self.version)
-        self._store.commit(self.job.name, [job, *self._writes.values()])
+        self.store.commit(self.job.name, [job, *self._writes.values(), *self._removed])
 
 
 def sealed_under(policy: Policy) -> str:
@@ -162,10 +172,28 @@ def read_steadily(store: Store, job: str, step: Callable[[], T]) -> T:
     Bodies are replaced, and the old ones removed, when more of them counts as a secret than before.
     """
     before = store.get(job, JOB, JOB_ROW)
-    try:
+    with _steady(store, job, before.version if before else None):
         return step()
+
+
+def attempts_on(load: Callable[[], Work], step: Callable[[Work], T], first: Work | None = None) -> T:
+    """`attempts` of a step on the job as loaded, and on `first` where it was loaded already; read steadily, too."""
+
+    def once() -> T:
+        nonlocal first
+        work, first = first or load(), None
+        with _steady(work.store, work.job.name, work.version):
+            return step(work)
+
+    return attempts(once)
+
+
+@contextmanager
+def _steady(store: Store, job: str, version: str | None) -> Iterator[None]:
+    try:
+        yield
     except Damaged:
         now = store.get(job, JOB, JOB_ROW)
-        if before is None or now is None or now.version == before.version:
+        if version is None or now is None or now.version == version:
             raise
         raise Conflict("the bodies of the job were sealed again meanwhile", "try again in a moment") from None

@@ -5,6 +5,7 @@ Rules:
 - `tolerated.yaml`, `unread.yaml` and `platform/` of the folder always apply, whatever file is named.
 - The digest covers what judges and who may act on it, not how it was written: comments, order of keys and `2m` for `120s` do
   not change it. A key of a later version counts where it is used only, so that earlier files keep their digest.
+- How long things are kept judges nothing: `retention` is no part of the digest, so that nothing is sealed again for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from driftguard.flow.policy import JobPolicy, Policy, Rule
+from driftguard.flow.retention import Retention
 from driftguard.policy_file.keys import POLICY, TOLERATED, UNREAD
 from driftguard.policy_file.platform_tables import PlatformTables
 from driftguard.policy_file.tree import read_file
@@ -47,6 +49,7 @@ def load_policy(path: Path | None, *, folder: Path) -> Policy:
         rules=(*own.get("rules", ()), *tolerating),
         api_versions=own.get("api_versions", {}),
         unread_settings=unread.get("types", {}),
+        retention=Retention(**own.get("retention", {})),
     )
     return replace(policy, digest=_digest(policy, platform))
 

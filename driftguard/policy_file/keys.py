@@ -21,7 +21,8 @@ from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.condition import Conditional, When
 from driftguard.flow.policy import Match, Mode, OwnWrites, Response, Rule, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import Notice
-from driftguard.flow.resource import parse_ref
+from driftguard.flow.resource import clouds_of, parse_ref
+from driftguard.flow.retention import LEAST
 from driftguard.policy_file.containers import Keys, list_of, table_of
 from driftguard.policy_file.tree import Problems, Read, where_is
 from driftguard.policy_file.values import (
@@ -30,6 +31,7 @@ from driftguard.policy_file.values import (
     fitting,
     number,
     path_of,
+    period,
     scalar,
     text_of,
     word_of,
@@ -66,6 +68,7 @@ DEFAULTS = Keys(
         "reviewers": list_of(text_of),
     }
 )
+RETENTION = Keys({kind: period(least) for kind, least in LEAST.items()}, example="{checks: 90d}")
 PRINCIPAL = Keys(
     {"app_id": _GUID_TEXT, "object_id": _GUID_TEXT, "user": text_of, "label": text_of},
     example="{app_id: 11111111-2222-3333-4444-555555555555}",
@@ -85,10 +88,10 @@ def _principal(node: Node) -> Principal:
 
 
 def _scope(node: Node) -> str:
-    """The key of a subscription, resource group or resource."""
+    """The key of a subscription, resource group, container or resource."""
     text = text_of(node)
     try:
-        return parse_ref(text).key
+        return parse_ref(text, cloud=clouds_of(text)[0]).key
     except (WrongUse, OtherScope):
         told = f"the id of a subscription, resource group or resource is expected here, not {text!r}"
         raise Problems.at(node, told, "write /subscriptions/{id}, or that with /resourceGroups/{name}") from None
@@ -286,6 +289,7 @@ POLICY = Keys(
         "defaults": DEFAULTS,
         "identities": _identities,
         "api_versions": table_of(_lower_type, _api_version),
+        "retention": RETENTION,
         "rules": _rules,
     },
     required=("version",),

@@ -18,6 +18,7 @@ from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from driftguard.flow.path import PathPattern
 from driftguard.flow.policy_notices import HOW_TO_QUOTE
+from driftguard.flow.retention import FOREVER, MOST
 from driftguard.policy_file.tree import TAG, Problems, Read
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", re.ASCII)
@@ -113,6 +114,24 @@ def duration(*, above_zero: bool) -> Read:
         if not 0 <= seconds <= _LONGEST or (above_zero and not seconds):
             raise Problems.at(node, f"{wanted} is expected here, at most 366d, not {text!r}", "write it as 90s")
         return seconds
+
+    return read
+
+
+def period(least: int) -> Read:
+    """Whole days, from `90d`, at least `least`; None from `forever`."""
+    wanted = f"a number of days such as {max(least, 90)}d, at least {least}d, or {FOREVER}"
+    form = re.compile(r"([0-9]{1,5})d")
+
+    def read(node: Node) -> int | None:
+        text = scalar(node, wanted, f"write {max(least, 90)}d")
+        if text == FOREVER:
+            return None
+        found = form.fullmatch(text)
+        days = int(found[1]) if found else 0
+        if not least <= days <= MOST:
+            raise Problems.at(node, f"{wanted} is expected here, not {text!r}", f"write {max(least, 90)}d")
+        return days
 
     return read
 

@@ -157,10 +157,10 @@ def _halt(halt: HaltRow) -> View:
 
 def job_view(view: JobView) -> View:
     """{job, version, cloud, tenant, generation, recorded_at, retired_at, lease {run, until, halt}, settling, good_at,
-    selectors, ledger {number, head}, halts, halt, mode, baseline}.
+    selectors, ledger {number, head}, halts, halt, mode, hold {reason, by, at}, baseline}.
 
     `version` is the row's version (its ETag: what `--if-match` takes). `mode` is enforce or observe, as the policy says now;
-    null where the policy cannot be loaded.
+    null where the policy cannot be loaded. `hold` is the legal hold, or null.
 
     `halt` is the one that is not final, or null; `halts` how many there ever were. `baseline` is {generation, at, by, run,
     ticket, resources [{resource, type, api_version, etag, fingerprint, at, provenance, proven}]}; null where nothing is.
@@ -191,6 +191,7 @@ def _job(view: JobView) -> View:
         "halts": job.halts,
         "halt": _halt(view.halt) if view.halt else None,
         "mode": str(view.mode) if view.mode else None,
+        "hold": {name: job.hold.get(name) for name in ("reason", "by", "at")} if job.hold is not None else None,
     }
 
 
@@ -250,13 +251,16 @@ def deliveries_view(deliveries: Sequence[Delivered]) -> View:
 
 
 def scan_view(report: ScanReport) -> View:
-    """{scan, jobs [{job, verdict, observed, why, halt, problem, findings, findings_left}], notes_waiting, exit_code}.
+    """{scan, jobs [{job, verdict, observed, why, halt, problem, findings, findings_left}], notes_waiting, swept, exit_code}.
 
     `findings` are in the form of the evidence, what halts first, at most 50 a job and 2,000 in all; `findings_left` are so
     many more. A job whose verdict is proceed has none.
 
     `verdict` is proceed, halt, cannot tell, or busy for a job that was left alone; `halt` is an id, or null; `problem` the
     stable name of the error where a job could not be judged at all.
+
+    `swept` is {purged {kind: count}, anchored, faults}: what was removed, the anchor that was written now or null, and what
+    went wrong, one line each. It holds nothing where jobs were named.
     """
     rows = [
         _scanned(one.job, str(one.verdict), one.why, one.halt.id if one.halt else None, one.observed)
@@ -269,6 +273,7 @@ def scan_view(report: ScanReport) -> View:
         "scan": report.scan,
         "jobs": _with_findings(rows, report),
         "notes_waiting": sum(1 for note in report.delivered if note.problem),
+        "swept": {**report.swept.to_dict(), "anchored": report.swept.anchored or None},
         "exit_code": report.exit_code,
     }
 

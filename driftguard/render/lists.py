@@ -11,7 +11,7 @@ from datetime import datetime
 
 from driftguard.flow.moment import from_text
 from driftguard.render.findings import change_line, configuration, headline, resource_name, when_text
-from driftguard.render.members import Members, count, mapping, mappings, text
+from driftguard.render.members import Members, count, mapping, mappings, text, texts
 from driftguard.render.tables import age, number, table
 from driftguard.render.untrusted import one_line
 
@@ -65,6 +65,10 @@ def job_text(view: Members) -> str:
         f"  last found as recorded: {_when(view, 'good_at')}",
         f"  ledger: {number(count(ledger, 'number'), 'entry', 'entries')}, head {_shown(ledger, 'head')}",
     ]
+    if hold := mapping(view, "hold"):
+        lines.append(
+            f"  legal hold: since {_when(hold, 'at')}, by {_shown(hold, 'by', 80)}: {_shown(hold, 'reason', 300)}"
+        )
     if baseline:
         lines += ["", *_baseline(baseline)]
     return "\n".join(lines)
@@ -81,8 +85,12 @@ def _job_state(job: Members) -> str:
         states.append("settling: its last record waits for resources")
     if halt:
         states.append(f"halt {_shown(halt, 'id')} is {_shown(halt, 'state', 40)}")
-    said = "; ".join(states) or ("ready" if count(job, "generation") else "nothing recorded")
-    return f"{said}; {_OBSERVED}" if job.get("mode") == "observe" and not job.get("retired_at") else said
+    said = ["; ".join(states) or ("ready" if count(job, "generation") else "nothing recorded")]
+    if job.get("mode") == "observe" and not job.get("retired_at"):
+        said.append(_OBSERVED)
+    if mapping(job, "hold"):
+        said.append("under legal hold")
+    return "; ".join(said)
 
 
 def _baseline(baseline: Members) -> list[str]:
@@ -150,17 +158,28 @@ def _place(one: Members) -> str:
 
 
 def scan_text(view: Members) -> str:
-    """A table: job, verdict, halt, why; below it what was found of each job, how many of each verdict, and what waits."""
+    """A table: job, verdict, halt, why; below it what was found of each job, how many of each verdict, what waits, what was
+    purged and anchored, and what of that went wrong."""
     jobs = mappings(view, "jobs")
     if not jobs:
-        return _NO_JOBS
+        return "\n".join([_NO_JOBS, *_swept(view)])
     rows = [(_cell(job, "job"), _verdict(job), _cell(job, "halt"), _shown(job, "why", 200)) for job in jobs]
     counts = Counter(_verdict(job) for job in jobs)
     judged = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts))
     waiting = count(view, "notes_waiting")
     notes = f"; {number(waiting, 'note waits', 'notes wait')} (driftguard deliveries)" if waiting else ""
     found = [line for job in jobs for line in _found(job)]
-    return "\n".join([table(("JOB", "VERDICT", "HALT", "WHY"), rows), *found, f"{judged}{notes}"])
+    return "\n".join([table(("JOB", "VERDICT", "HALT", "WHY"), rows), *found, f"{judged}{notes}", *_swept(view)])
+
+
+def _swept(view: Members) -> list[str]:
+    """What a scan of every job did besides judging; nothing where it did nothing."""
+    swept = mapping(view, "swept")
+    purged = mapping(swept, "purged")
+    kinds = [f"{count(purged, kind)} {one_line(kind, 60)}" for kind in sorted(purged) if count(purged, kind)]
+    lines = [f"purged: {', '.join(kinds)}"] if kinds else []
+    lines += [f"anchored: {_shown(swept, 'anchored')}"] if swept.get("anchored") else []
+    return [*lines, *(f"went wrong: {one_line(fault, 300)}" for fault in texts(swept, "faults"))]
 
 
 def _found(job: Members) -> list[str]:

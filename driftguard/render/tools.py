@@ -13,10 +13,11 @@ from driftguard.flow.moment import to_text
 from driftguard.flow.path import format_path
 from driftguard.guard.doctor import Symptom
 from driftguard.guard.explain import NORMALISED, Explained, PathTold
+from driftguard.guard.held_against import Anchors, Verified
 from driftguard.guard.replay import ReplaySummary
-from driftguard.guard.verify import Verified
 from driftguard.render.findings import when_text
 from driftguard.render.members import Members, mapping, mappings, text, texts
+from driftguard.render.tables import number
 from driftguard.render.untrusted import one_line
 
 _MOST_SHOWN = 20
@@ -136,20 +137,55 @@ def _shown(view: Members, name: str, limit: int = 200) -> str:
 
 
 def verify_view(result: Verified) -> dict[str, Any]:
-    """{"ok", "checked", "faults", "exit_code"}."""
+    """{"ok", "checked", "not_looked_at", "unclear", "faults", "anchors", "exit_code"}.
+
+    `anchors` is null where none were compared, else {"where", "store", "count", "first", "last", "jobs", "other_stores"}:
+    `store` the store's id, `first` and `last` days, `jobs` by name {"name", "day", "number", "anchors"}, or null where no
+    anchor agrees with the job's ledger; `other_stores` names the newest document of each other store in that place.
+    """
     return {
-        "ok": not result.faults,
+        "ok": result.exit_code == 0,
         "checked": list(result.checked),
         "faults": list(result.faults),
+        "not_looked_at": list(result.not_looked_at),
+        "unclear": list(result.unclear),
+        "anchors": _anchors_view(result.anchors) if result.anchors else None,
         "exit_code": result.exit_code,
     }
 
 
+def _anchors_view(compared: Anchors) -> dict[str, Any]:
+    return {
+        "where": compared.where,
+        "store": compared.store or None,
+        "count": compared.count,
+        "first": compared.first or None,
+        "last": compared.last or None,
+        "jobs": {
+            job: {"name": one.name, "day": one.day, "number": one.number, "anchors": one.anchors} if one else None
+            for job, one in sorted(compared.jobs.items())
+        },
+        "other_stores": dict(compared.others),
+    }
+
+
 def verify_text(result: Verified) -> str:
-    """What was looked at, and what is wrong."""
-    lines = [f"looked at: {one_line(told)}" for told in result.checked]
-    lines += [f"WRONG: {one_line(told)}" for told in result.faults]
-    return "\n".join([*lines, "" if result.faults else "everything is as it was written"]).rstrip()
+    """What was looked at, what could not be, and what is wrong."""
+    lines = [f"looked at: {one_line(told, 500)}" for told in result.checked]
+    if result.anchors:
+        lines.append(f"looked at: {_anchors_text(result.anchors)}")
+    lines += [f"not looked at: {one_line(told, 500)}" for told in result.not_looked_at]
+    lines += [f"COULD NOT TELL: {one_line(told, 500)}" for told in result.unclear]
+    lines += [f"WRONG: {one_line(told, 500)}" for told in result.faults]
+    return "\n".join([*lines, "" if result.exit_code else "everything is as it was written"]).rstrip()
+
+
+def _anchors_text(compared: Anchors) -> str:
+    where = one_line(compared.where)
+    if not compared.count:
+        return f"{where}: no anchor of this store"
+    days = compared.first if compared.first == compared.last else f"{compared.first} to {compared.last}"
+    return f"{number(compared.count, 'anchor', 'anchors')} of this store ({compared.store}) in {where}, {days}"
 
 
 def doctor_view(symptoms: Sequence[Symptom]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_the_overview_names_every_command_and_every_exit_code(capsys: pytest.Cap
     assert not [code for code in "01234" if f"{code} " not in told]
 
 
-@pytest.mark.parametrize("command", [(), ("halts",), ("jobs",), ("policy",)], ids=" ".join)
+@pytest.mark.parametrize("command", [(), ("halts",), ("jobs",), ("policy",), ("store",)], ids=" ".join)
 def test_without_arguments_a_group_shows_its_help_and_is_a_wrong_call(
     capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:

@@ -41,11 +41,18 @@ def proposed(shop: Shop) -> tuple[str, ...]:
     return ("accept", "shop", str(made["proposal"]))
 
 
+def under_hold(shop: Shop) -> tuple[str, ...]:
+    assert shop("jobs", "hold", "shop", "--reason", "case 7", "--as", "dana").code == 0
+    return ("unhold", "shop")
+
+
 CHANGES: dict[str, Callable[[Shop], tuple[str, ...]]] = {
     "release": updating,
     "retire": idle,
     "move": two_jobs,
     "accept": proposed,
+    "hold": lambda shop: ("hold", "shop"),
+    "unhold": under_hold,
 }
 
 
@@ -75,3 +82,17 @@ def test_the_mode_of_a_job_is_told_by_the_policy_of_now(shop: Shop) -> None:
     policy.write_text("version: 9\n")
     ran = shop("jobs", "show", "shop", "--json")
     assert (ran.code, ran.json()["mode"]) == (0, None)
+
+
+def test_a_job_under_hold_is_told_in_the_list_and_with_who_and_why_in_the_job(shop: Shop) -> None:
+    assert shop("jobs", "hold", "shop", "--reason", "case 7", "--as", "dana").code == 0
+    assert "ready; under legal hold" in shop("jobs", "list").out
+    shown = shop("jobs", "show", "shop").out
+    assert "legal hold: since " in shown and ", by dana: case 7" in shown
+    held = shop("jobs", "show", "shop", "--json").json()["hold"]
+    assert (held["by"], held["reason"], sorted(held)) == ("dana", "case 7", ["at", "by", "reason"])
+    again = shop("jobs", "hold", "shop", "--reason", "x", "--as", "erin")
+    assert again.code == 3 and "under legal hold since" in again.err
+    assert shop("jobs", "unhold", "shop", "--reason", "closed", "--as", "erin").code == 0
+    assert "legal hold" not in shop("jobs", "show", "shop").out
+    assert shop("jobs", "show", "shop", "--json").json()["hold"] is None

@@ -39,7 +39,7 @@ def test_drift_halts_its_job_and_the_exit_code_says_so(shop: Shop) -> None:
     assert {name: job["verdict"] for name, job in told.items()} == {"nets": "halt", "rules": "proceed"}
     [halt] = shop("halts", "list", "--json").json()["halts"]
     assert halt["id"] == told["nets"]["halt"]
-    assert set(ran.json()) == {"scan", "jobs", "notes_waiting", "exit_code"}
+    assert set(ran.json()) == {"scan", "jobs", "notes_waiting", "swept", "exit_code"}
 
 
 def test_only_the_named_jobs_are_judged(shop: Shop) -> None:

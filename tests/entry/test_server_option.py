@@ -34,6 +34,7 @@ IN_PROCESS: dict[str, tuple[str, ...]] = {
     "serve": ("serve",),
     "sandbox": ("sandbox",),
     "demo": ("demo",),
+    "store": ("store", "copy", "from.db", "to.db"),
     "doctor": ("doctor",),
 }
 # Every command that is served.

@@ -38,6 +38,7 @@ def test_every_target_gets_one_row_that_is_due_now() -> None:
         "sequence": 2,
         "state": "due",
         "attempts": 0,
+        "at": "2026-03-01T12:00:00.000000Z",
         "next_at": "2026-03-01T12:00:00.000000Z",
         "where": "",
         "problem": "",

@@ -102,3 +102,13 @@ def test_a_store_that_does_not_answer_is_no_empty_memory(store: SqliteStore) -> 
     store.path.unlink()
     with pytest.raises(StoreUnavailable):
         memory.load(store, job)
+
+
+def test_what_is_remembered_again_is_another_blob_than_before(store: Store) -> None:
+    job = JobRow("shop")
+    first, second = (Memory({key: {"since": "2026-03-02T02:00:00.000000Z", "times": 1}}, {}) for key in "ab")
+    names = []
+    for known in (first, second, first, second):
+        memory.save(store, job, known)
+        names.append(job.memory)
+    assert len(set(names)) == 4

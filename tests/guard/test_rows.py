@@ -114,7 +114,6 @@ WHOLE_JOB, WHOLE_HALT = JobRow("shop").to_body(), halt_row().to_body()
     [
         (JobRow, {}),
         (JobRow, {"x": 1}),
-        (JobRow, {**WHOLE_JOB, "more": 1}),
         (JobRow, {**WHOLE_JOB, "generation": "3"}),
         (JobRow, {**WHOLE_JOB, "lease": {"run": "r"}}),
         (JobRow, {**WHOLE_JOB, "lease": "r"}),
@@ -135,3 +134,41 @@ def test_a_row_of_a_form_that_was_never_written_is_damaged(row: type[JobRow | Ha
 def test_a_row_of_a_later_schema_asks_for_the_version_that_wrote_it(row: type[JobRow | HaltRow]) -> None:
     with pytest.raises(BadConfiguration, match=f"schema {SCHEMA + 1}.*{SCHEMA}"):
         row.from_body({"schema": SCHEMA + 1, "whatever": "it holds"})
+
+
+tomorrow = st.dictionaries(
+    st.text(min_size=1, max_size=6).map(lambda name: f"{name}~new"), small, min_size=1, max_size=3
+)
+
+
+@given(jobs, tomorrow, tomorrow)
+def test_a_job_keeps_what_only_a_later_version_knows(
+    job: JobRow, new: dict[str, Any], of_lease: dict[str, Any]
+) -> None:
+    body = stored(job.to_body()) | new
+    for lease in ("lease", "last_clearance"):
+        body[lease] = body[lease] and body[lease] | of_lease
+    row = JobRow.from_body(json.loads(json.dumps(body)))
+    row.generation += 1
+    assert stored(row.to_body()) == body | {"generation": job.generation + 1}
+
+
+@given(halts, tomorrow)
+def test_a_halt_keeps_what_only_a_later_version_knows(halt: HaltRow, new: dict[str, Any]) -> None:
+    body = stored(halt.to_body()) | new
+    row = HaltRow.from_body(json.loads(json.dumps(body)))
+    row.told += 1
+    assert stored(row.to_body()) == body | {"told": halt.told + 1}
+
+
+def test_a_member_of_the_name_that_we_keep_the_others_under_is_kept_too() -> None:
+    body = WHOLE_JOB | {"more": 1}
+    assert JobRow.from_body(body).to_body() == body
+
+
+def test_an_earlier_version_can_read_a_row_in_which_nothing_new_is_said() -> None:
+    assert (
+        "hold" not in JobRow("job").to_body() and "more" not in JobRow("job", lease=Lease("c", "r", "u", "r")).to_body()
+    )
+    held = JobRow("job", hold={"reason": "audit", "by": "dana", "at": "2026-03-01T12:00:00.000000Z"})
+    assert JobRow.from_body(held.to_body()) == held

@@ -76,7 +76,8 @@ def _explain() -> View:
 
 def _scan() -> View:
     job = {"job": "shop", "verdict": "halt", "observed": True, "why": "w", "halt": HALT, "problem": None}
-    return {"scan": "scan-1", "jobs": [job], "notes_waiting": 2, "exit_code": 1}
+    swept = {"purged": {"check": 3}, "anchored": "heads/2026-03-02-57a7e.json", "faults": ["anchor: down"]}
+    return {"scan": "scan-1", "jobs": [job], "notes_waiting": 2, "swept": swept, "exit_code": 1}
 
 
 def _proposals() -> View:
@@ -210,6 +211,9 @@ def test_a_scan_is_a_table_with_its_sum_below() -> None:
         f"shop  halt (observed)  {HALT}  w",
         "web   busy             -               another run",
         "1 busy, 1 halt (observed); 2 notes wait (driftguard deliveries)",
+        "purged: 3 check",
+        "anchored: heads/2026-03-02-57a7e.json",
+        "went wrong: anchor: down",
     ]
     view["jobs"][0]["findings"] = [{"resource": "/subscriptions/s", "finding": "rewound"}] * 7
     view["jobs"][0]["findings_left"] = 3

@@ -7,11 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from driftguard.adapters.stores.sqlite import open_sqlite
 from driftguard.flow.canonical import canonical, fingerprint
 from driftguard.flow.evidence import digest_of
 from driftguard.flow.ledger import LedgerEntry, first_fault
@@ -20,6 +19,7 @@ from driftguard.guard import index
 from driftguard.guard.blobs import Bodies, load_baseline
 from driftguard.guard.rows import HALT, JOB, JOB_ROW, LEDGER, OUTBOX, HaltRow, JobRow
 from driftguard.sandbox import Sandbox
+from tests.scenarios.places import Place, in_folder
 from tests.world import JOB as SHOP
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -27,15 +27,20 @@ WORKER = Path(__file__).with_name("worker.py")
 
 @dataclass
 class Processes:
-    """Starts processes that work on a store under `folder`, against the sandbox."""
+    """Starts processes that work on a store, against the sandbox: the one of `places` for the folder, else one in it."""
 
     server: subprocess.Popen[str]
     sandbox: Sandbox
     later: float = 0.0
+    places: dict[Path, Place] = field(default_factory=dict)
+
+    def place(self, folder: Path) -> Place:
+        """Where the store is whose tickets lie in the folder."""
+        return self.places.get(folder) or in_folder(folder)
 
     def at_once(self, folder: Path, *calls: dict[str, Any]) -> list[dict[str, Any]]:
         """Run the calls at once, each in a process; {"exit", "said"} of each, in their order."""
-        store = {"store": str(folder / "store.db"), "arm": self.sandbox.endpoint, "later": self.later}
+        store = {**asdict(self.place(folder)), "folder": str(folder), "arm": self.sandbox.endpoint, "later": self.later}
         assert self.server.stdin and self.server.stdout
         self.server.stdin.write(json.dumps([{"kill_before": None, **store, **call} for call in calls]) + "\n")
         self.server.stdin.flush()
@@ -81,9 +86,13 @@ class Left:
 
 
 def left_in(folder: Path) -> Left:
-    """Reads the store. Fails where the ledger, the baseline, a halt or an evidence is not whole."""
-    store = open_sqlite(folder / "store.db", create=False)
-    try:
+    """Reads the store in the folder. Fails where the ledger, the baseline, a halt or an evidence is not whole."""
+    return left_at(in_folder(folder))
+
+
+def left_at(place: Place) -> Left:
+    """As `left_in`, of a store anywhere."""
+    with place.opened(create=False) as (store, _):
         row = store.get(SHOP, JOB, JOB_ROW)
         assert row is not None
         job = JobRow.from_body(row.body)
@@ -95,8 +104,6 @@ def left_in(folder: Path) -> Left:
             _require_evidence(store, halt)
         outbox = tuple(one.body for one in index.all_rows(store, SHOP, OUTBOX))
         return Left(job, halts, outbox, _bodies(store, job))
-    finally:
-        store.close()
 
 
 def _bodies(store: Store, job: JobRow) -> dict[str, dict[str, Any]]:

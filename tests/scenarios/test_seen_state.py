@@ -13,6 +13,7 @@ from driftguard.flow.halt import Decision
 from driftguard.flow.review import Person
 from driftguard.guard.deliver import deliver_due, list_deliveries
 from driftguard.guard.jobs import accept, move, proposals, release, retire, show_job
+from driftguard.guard.legal_hold import hold, unhold
 from driftguard.guard.review import Deciding, decide, find_halt
 from driftguard.guard.scan import gate_every_job
 from tests.scenarios.steps import NAT, ROBS_DNS, cleared, halted, job_row, set_dns, story
@@ -25,6 +26,8 @@ CHANGES: dict[str, Callable[[World, str], object]] = {
     "retire": lambda shop, seen: retire(shop.guard, JOB, by=DANA, reason=WHY, resources=(NAT,), if_match=seen),
     "move": lambda shop, seen: move(shop.guard, JOB, "other", by=DANA, reason=WHY, resources=(NAT,), if_match=seen),
     "release": lambda shop, seen: release(shop.guard, JOB, by=DANA, reason=WHY, if_match=seen),
+    "hold": lambda shop, seen: hold(shop.guard, JOB, by=DANA, reason=WHY, if_match=seen),
+    "unhold": lambda shop, seen: unhold(shop.guard, JOB, by=DANA, reason=WHY, if_match=seen),
     "accept": lambda shop, seen: accept(
         shop.guard, JOB, str(proposals(shop.guard, JOB)[0][1]["id"]), by=ERIN, reason=WHY, if_match=seen
     ),
@@ -36,6 +39,8 @@ def prepared(shop: World, change: str) -> None:
     shop.first_record(VNET, NAT)
     if change == "release":
         cleared(shop.check("run-1"))
+    if change == "unhold":
+        hold(shop.guard, JOB, by=DANA, reason=WHY)
     if change == "accept":
         shop.record(None)
 

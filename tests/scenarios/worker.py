@@ -1,8 +1,8 @@
 """Other processes that work on the same job, each a fork of one process that has imported everything already.
 
 Started as `python worker.py`. An order is one line of JSON: a list of calls that run at once, each in a process of its own:
-{"verb": …, "store": path, "arm": endpoint, "later": seconds, "kill_before": n or null, "policy": path or null,
-…the verb's arguments}.
+{"verb": …, "folder": of tickets, "store": path or address, "connection": of the store, "secret_key": …, "arm": endpoint,
+"later": seconds, "kill_before": n or null, "policy": path or null, …the verb's arguments}.
 The answer is one line: a list of {"exit": code, "said": what the verb says}. Rules:
 - A process that is to be killed ends with 137 right before its write number n (from 0): a commit, a blob, or a file of the
   tickets that takes its name.
@@ -28,8 +28,6 @@ from driftguard.adapters.pipelines.exit_code import ExitCode
 from driftguard.adapters.readers.arm import ArmReader
 from driftguard.adapters.readers.arm_options import ArmOptions
 from driftguard.adapters.sources.activity_log import ActivityLog
-from driftguard.adapters.stores.secret_key import open_key_ring
-from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
 from driftguard.adapters.tickets.file import FileTickets
 from driftguard.errors import DriftGuardError
 from driftguard.flow.halt import Decision
@@ -42,10 +40,18 @@ from driftguard.guard.record import Naming, Recording, record
 from driftguard.guard.review import Deciding, decide
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
+from tests.scenarios.places import Place
 
 KILLED, BROKEN = 137, 99
 # What the reader imports when it first needs it: once here instead of once in every process.
-IMPORTED_LATE = ("azure.mgmt.resource.resources", "azure.mgmt.core.tools", "azure.core.pipeline.transport", "requests")
+IMPORTED_LATE = (
+    "azure.mgmt.resource.resources",
+    "azure.mgmt.core.tools",
+    "azure.core.pipeline.transport",
+    "azure.data.tables",
+    "azure.storage.blob",
+    "requests",
+)
 
 
 class AheadClock:
@@ -89,7 +95,7 @@ class Killer:
 class MortalStore(Store):
     """A store whose process may be killed before any of its writes."""
 
-    def __init__(self, store: SqliteStore, killer: Killer) -> None:
+    def __init__(self, store: Store, killer: Killer) -> None:
         self._store, self._killer = store, killer
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
@@ -103,6 +109,9 @@ class MortalStore(Store):
 
     def partitions(self) -> List[str]:
         return self._store.partitions()
+
+    def kinds(self, partition: str) -> List[str]:
+        return self._store.kinds(partition)
 
     def read(self, key: str) -> bytes | None:
         return self._store.read(key)
@@ -156,37 +165,40 @@ VERBS: dict[str, Callable[..., tuple[int, Any]]] = {
 
 def work(
     verb: str,
+    folder: str,
     store: str,
     arm: str,
     later: float,
     kill_before: int | None,
     policy: str | None = None,
+    connection: str | None = None,
+    secret_key: str | None = None,
     **arguments: Any,
 ) -> tuple[int, Any]:
     """Carry out one call; its exit code and what it says."""
-    killer, clock, path = Killer(kill_before), AheadClock(later), Path(store)
+    killer, clock = Killer(kill_before), AheadClock(later)
     os.replace = killer.watch(os.replace)  # this process only, and it ends soon
-    base = open_sqlite(path)
-    reader = ArmReader(ArmOptions(endpoint=arm, token="pipeline"), clock, workers=4)
-    targets = (FileTickets(path.parent / "tickets"), ExitCode())
-    guard = Guard(
-        store=MortalStore(base, killer),
-        reader=reader,
-        sources=(ActivityLog(reader.client, clock, timedelta(0)),),
-        sealer=open_key_ring(base, path.with_name(path.name + ".key"), os.urandom),
-        targets={target.name: target for target in targets},
-        policy=partial(load_policy, Path(policy) if policy else None, folder=policies_folder()),
-        clock=clock,
-        new_id=lambda: uuid.uuid4().hex[:16],
-        checkout=NoCheckout(),
-    )
     try:
-        return VERBS[verb](guard, **arguments)
+        with Place(store, connection, secret_key).opened() as (base, sealer):
+            reader = ArmReader(ArmOptions(endpoint=arm, token="pipeline"), clock, workers=4)
+            targets = (FileTickets(Path(folder) / "tickets"), ExitCode())
+            guard = Guard(
+                store=MortalStore(base, killer),
+                reader=reader,
+                sources=(ActivityLog(reader.client, clock, timedelta(0)),),
+                sealer=sealer,
+                targets={target.name: target for target in targets},
+                policy=partial(load_policy, Path(policy) if policy else None, folder=policies_folder()),
+                clock=clock,
+                new_id=lambda: uuid.uuid4().hex[:16],
+                checkout=NoCheckout(),
+            )
+            try:
+                return VERBS[verb](guard, **arguments)
+            finally:
+                reader.close()
     except DriftGuardError as error:
         return error.exit_code, f"{type(error).__name__}: {error}"
-    finally:
-        reader.close()
-        base.close()
 
 
 class NoCheckout:

@@ -6,6 +6,7 @@ Rules:
 - An event arrives up to 20 minutes late, so the log covers the time up to 20 minutes ago and no more.
 - "Now" is the `Date` header of the log's own answers, the earliest of them: a machine whose clock is ahead never covers
   what can still arrive. An answer without that header covers nothing.
+- It tells of what is written through ARM; of resources of another kind, such as blobs, it is asked nothing and covers nothing.
 - Whatever fails is told as `problem`, with nothing covered; what was read until then is kept.
 
 Sources: learn.microsoft.com/rest/api/monitor/activity-logs/list (the allowed filters);
@@ -32,6 +33,7 @@ KEPT = timedelta(days=90)
 BUDGET = 120.0  # seconds for all queries of one call
 API_VERSION = "2015-04-01"
 MOST_PAGES = 500  # of 200 events each
+KINDS = ("arm",)
 _MARGIN = timedelta(minutes=5)  # the log refuses a start of exactly 90 days ago by its own clock
 _NO_DATE = datetime.min.replace(tzinfo=UTC)  # earlier than every date: one answer without a date leaves none
 
@@ -48,6 +50,7 @@ class ActivityLog:
 
     def events(self, refs: Sequence[ResourceRef], since: datetime, until: datetime) -> Events:
         """The changes of these resources and of what lies below them, since ≤ time ≤ until. Never raises for trouble."""
+        refs = [ref for ref in refs if ref.kind in KINDS]
         start = max(since, self._clock.now() - KEPT + _MARGIN)
         problems = ["log kept 90 days"] if start > since else []
         complete = True
@@ -59,7 +62,7 @@ class ActivityLog:
             complete = complete and not failures
             problems += failures
         covered = self._covered(until, dated.dates, asked_nothing=not refs) if complete else None
-        return Events(NAME, tuple(events_of(rows)), covered, "; ".join(dict.fromkeys(problems)))
+        return Events(NAME, tuple(events_of(rows)), covered, "; ".join(dict.fromkeys(problems)), KINDS)
 
     def _covered(self, until: datetime, dates: Sequence[datetime], *, asked_nothing: bool) -> datetime | None:
         """Up to when nothing can still arrive, by the times at which the log answered."""

@@ -93,10 +93,10 @@ def _asked(
 
 def _require_store(call: Call, job: str) -> None:
     settings = call.settings
-    if not settings.server and not settings.store.exists():
+    if not settings.server and not settings.store_may_be_there:
         require_lasting_store(settings)
         raise NothingRecorded(
-            f"nothing is recorded for the job {job}: there is no store at {settings.store}",
+            f"nothing is recorded for the job {job}: there is no store at {settings.store_name}",
             f"run `driftguard record --job {job} …` after its next deployment, or name the store with --store",
         )
 

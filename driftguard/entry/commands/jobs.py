@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def jobs() -> None:
-    """List and show jobs; release, retire, move, accept a proposal."""
+    """List and show jobs; release, retire, move, accept a proposal, hold."""
 
 
 def _if_match(command: Callable[..., int]) -> Callable[..., int]:
@@ -132,6 +132,38 @@ def accept(call: Call, job: str, proposal: str, reason: str, name: str | None, i
     by = call.reviewer(name)
     with call.verbs() as verbs:
         left = verbs.accept(JobChange(job, by, reason, if_match=if_match), proposal)
+    return _tell(call, left)
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--reason", required=True, help="Why.")
+@as_option("Who puts it under hold")
+@_if_match
+@common
+def hold(call: Call, job: str, reason: str, name: str | None, if_match: str | None) -> int:
+    """Put a job under legal hold: nothing of it is removed."""
+    from driftguard.entry.verbs import JobChange
+
+    by = call.reviewer(name)
+    with call.verbs() as verbs:
+        left = verbs.hold(JobChange(job, by, reason, if_match=if_match))
+    return _tell(call, left)
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--reason", required=True, help="Why.")
+@as_option("Who takes the hold away")
+@_if_match
+@common
+def unhold(call: Call, job: str, reason: str, name: str | None, if_match: str | None) -> int:
+    """Take a job's legal hold away."""
+    from driftguard.entry.verbs import JobChange
+
+    by = call.reviewer(name)
+    with call.verbs() as verbs:
+        left = verbs.unhold(JobChange(job, by, reason, if_match=if_match))
     return _tell(call, left)
 
 

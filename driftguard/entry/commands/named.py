@@ -28,6 +28,7 @@ class Named:
     groups: tuple[str, ...]
     subscriptions: tuple[str, ...]
     ids_file: IO[str] | None
+    containers: tuple[str, ...] = ()
 
     def naming(self, cloud: str) -> Naming:
         """What the verbs take, every id well formed. Reads the file of ids. Raises WrongUse, OtherScope."""
@@ -35,7 +36,8 @@ class Named:
         from driftguard.guard.recorded import Naming
 
         resources = (*self.resources, *_ids(self.ids_file))
-        scopes = (*self.groups, *(text if "/" in text else f"/subscriptions/{text}" for text in self.subscriptions))
+        subscriptions = (text if "/" in text else f"/subscriptions/{text}" for text in self.subscriptions)
+        scopes = (*self.groups, *subscriptions, *self.containers)
         for text in (*resources, *scopes, *self.deployments):
             parse_ref(text, cloud=cloud)
         return Naming(self.deployments, resources, scopes)
@@ -53,6 +55,7 @@ class Named:
             "--resource": (*self.resources, *(piped if not file else ())),
             "--resource-group": self.groups,
             "--subscription": self.subscriptions,
+            "--container": self.containers,
             "--ids-file": (file,) if file else (),
         }
         return [word for option, texts in named.items() for text in texts for word in (option, text)]
@@ -76,10 +79,12 @@ def naming_options(command: Callable[..., int]) -> Callable[..., int]:
         resources: tuple[str, ...],
         groups: tuple[str, ...],
         subscriptions: tuple[str, ...],
+        containers: tuple[str, ...],
         ids_file: IO[str] | None,
         **rest: Any,
     ) -> int:
-        return command(*arguments, named=Named(deployments, resources, groups, subscriptions, ids_file), **rest)
+        named = Named(deployments, resources, groups, subscriptions, ids_file, containers)
+        return command(*arguments, named=named, **rest)
 
     functools.update_wrapper(with_named, command)
     for option in reversed(_OPTIONS):
@@ -91,13 +96,16 @@ _OPTIONS = (
     click.option(
         "--deployment", "deployments", multiple=True, metavar="ID", help="An ARM deployment: what it put out."
     ),
-    click.option("--resource", "resources", multiple=True, metavar="ID", help="One resource."),
+    click.option(
+        "--resource", "resources", multiple=True, metavar="ID", help="One resource, or the address of one blob."
+    ),
     click.option(
         "--resource-group", "groups", multiple=True, metavar="ID", help="Everything that a resource group lists."
     ),
     click.option(
         "--subscription", "subscriptions", multiple=True, metavar="ID", help="Everything that a subscription lists."
     ),
+    click.option("--container", "containers", multiple=True, metavar="URL", help="All blobs of a storage container."),
     click.option(
         "--ids-file", type=click.File("r", encoding="utf-8"), metavar="F", help="Resource ids, one a line; - for stdin."
     ),

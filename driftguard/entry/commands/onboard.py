@@ -101,7 +101,7 @@ def _guard_that_writes_nothing(call: Call, plan: Plan) -> Iterator[Guard]:
         settings = replace(settings, policy=None)  # the file is not there yet, or a check would refuse it as it is
     # A store that would be thrown away with the build machine is no harm where nothing is stored.
     settings = replace(settings, in_ci=False)
-    opening = Opening.AT_FIRST_USE if settings.store.exists() else Opening.BEGIN_AT_FIRST_WRITE
+    opening = Opening.AT_FIRST_USE if settings.store_may_be_there else Opening.BEGIN_AT_FIRST_WRITE
     with guard_from(settings, opening) as guard:
         policy = plan.said
         yield replace(guard, policy=lambda: policy) if policy else guard
@@ -120,10 +120,10 @@ def _unless_enforced(call: Call, plan: Plan, told: Onboarded) -> Plan:
     if told.store_problem:
         why = f"the store cannot be read, so the job {told.job} may be guarded already: {told.store_problem}"
         return plan.not_written(Outcome.BY_HAND, why, named)
-    if plan.enforced_by and not call.settings.store.exists():
+    if plan.enforced_by and not call.settings.store_may_be_there:
         why = (
             f"{plan.enforced_by} enforces the job {told.job} today, and the store that would tell whether it is recorded is "
-            f"not there ({call.settings.store}): the entry could take it out of enforcement"
+            f"not there ({call.settings.store_name}): the entry could take it out of enforcement"
         )
         return plan.not_written(Outcome.BY_HAND, why, named)
     return plan
@@ -132,9 +132,9 @@ def _unless_enforced(call: Call, plan: Plan, told: Onboarded) -> Plan:
 def _with_notices(call: Call, told: Onboarded, *, saved: bool) -> Onboarded:
     """With what only the command line knows: that the store is not there, that piped ids are to be saved."""
     notices = []
-    if not told.store_problem and not call.settings.store.exists():
+    if not told.store_problem and not call.settings.store_may_be_there:
         notices.append(
-            f"the store {call.settings.store} is not there, so nobody can tell here whether the job is recorded: where a "
+            f"the store {call.settings.store_name} is not there, so nobody can tell here whether the job is recorded: where a "
             "service, or another store, guards it already, the entry takes it out of enforcement"
         )
     if saved:

@@ -155,10 +155,23 @@ async def accept(asked: Caller, seen: Seen, proposal: str, body: ReasonBody) -> 
     return answer(await asked.calls.working.run(partial(asked.verbs.accept, change, proposal), asked.job))
 
 
+def hold(asked: Caller, seen: Seen, body: ReasonBody) -> Response:
+    """Put the job under legal hold."""
+    change = JobChange(asked.job, asked.reviewer(body.as_), body.reason, if_match=seen)
+    return answer(asked.verbs.hold(change))
+
+
+def unhold(asked: Caller, seen: Seen, body: ReasonBody) -> Response:
+    """Take the legal hold away."""
+    change = JobChange(asked.job, asked.reviewer(body.as_), body.reason, if_match=seen)
+    return answer(asked.verbs.unhold(change))
+
+
 _REFUSES = (
     "wrong-use", "other-scope", "not-found", "already-final", "halt-open", "busy", "conflict", "stale",
     "precondition-missing",
 )  # fmt: skip
+_ONLY_ITS_ROW = ("wrong-use", "not-found", "already-final", "conflict", "stale", "precondition-missing")
 CALLS = (
     Call("GET", "/api/jobs", jobs, "A page of jobs", (Role.READER,), Jobs, conditional=True),
     Call(
@@ -189,5 +202,13 @@ CALLS = (
     Call(
         "POST", "/api/jobs/{job}/proposals/{proposal}/accept", accept, "The job afterwards", (Role.REVIEWER,),
         JobWithBaseline, problems=(*_REFUSES, "could-not-tell"), changes="job",
+    ),
+    Call(
+        "POST", "/api/jobs/{job}/hold", hold, "The job afterwards", (Role.REVIEWER,), JobWithBaseline,
+        problems=_ONLY_ITS_ROW, changes="job",
+    ),
+    Call(
+        "POST", "/api/jobs/{job}/unhold", unhold, "The job afterwards", (Role.REVIEWER,), JobWithBaseline,
+        problems=_ONLY_ITS_ROW, changes="job",
     ),
 )  # fmt: skip

@@ -262,12 +262,21 @@ class Scanned(_View):
     findings_left: int = Field(description="How many findings more there are.")
 
 
+class Swept(_View):
+    """What a scan of every job did besides judging; nothing where jobs were named."""
+
+    purged: dict[str, int] = Field(description="How much was removed, by kind, since it was kept long enough.")
+    anchored: str | None = Field(description="The anchor of the ledgers that was written now.")
+    faults: list[str] = Field(description="What of it went wrong, one line each.")
+
+
 class ScanView(_View):
     """What a scan found, job by job."""
 
     scan: str
     jobs: list[Scanned]
     notes_waiting: int
+    swept: Swept
     exit_code: int
 
 
@@ -289,6 +298,7 @@ class Job(_View):
     settling: bool
     halt: Halt | None
     mode: str | None = Field(description="enforce or observe, by the policy of now; null where it cannot be loaded.")
+    hold: dict[str, Any] | None = Field(description="The legal hold: reason, by, at; null without one.")
 
 
 class JobWithBaseline(Job):

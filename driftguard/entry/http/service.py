@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from driftguard.flow.access import Identities
+from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from driftguard.entry.http.sessions import Sessions
@@ -20,6 +21,7 @@ class Service:
     `identities` tells who presents a bearer token; None: no identity provider is set up, and every call but the health
     ones is refused. `sessions` are those of browsers; None: no pages. `hosts` are the names by which the service may be
     called, empty: any. `answer_within` is how many seconds a check or a record may take before it is answered with 202.
+    `telemetry` gives where answers are counted.
     """
 
     guard: Callable[[], Guard]
@@ -27,3 +29,4 @@ class Service:
     sessions: Sessions | None = None
     hosts: tuple[str, ...] = ()
     answer_within: float = 20.0
+    telemetry: Callable[[], Telemetry] = lambda: NO_TELEMETRY

@@ -119,6 +119,8 @@ MATRIX = [
         case="to another team's job", current=True,
     ),
     Row("POST", "/api/jobs/{job}/proposals/{proposal}/accept", REVIEWS, WHY),
+    Row("POST", "/api/jobs/{job}/hold", REVIEWS, WHY),
+    Row("POST", "/api/jobs/{job}/unhold", REVIEWS, WHY),
     Row("GET", "/healthz", EVERYBODY, open=True),
     Row("GET", "/readyz", EVERYBODY, open=True),
 ]  # fmt: skip

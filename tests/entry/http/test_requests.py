@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from driftguard import __version__, errors
+from driftguard.adapters.anchors.folder import FolderAnchors
+from driftguard.adapters.stores.keys import Meta
+from driftguard.adapters.stores.setting_keys import SettingKeys
 from driftguard.entry.http import problems
 from driftguard.entry.http.layers import MOST, MOST_OF_A_RECORD, MOST_OF_MANY
 from driftguard.errors import BadConfiguration, StoreUnavailable, Unavailable
@@ -99,6 +103,65 @@ def test_health_and_readiness(shop: Shop) -> None:
     ready = shop.get("/readyz", None)
     assert problem(ready) == "unavailable" and ready.json()["parts"]["policy"] == "not in order"
     assert ready.json()["parts"]["store"] == "in order" and "secret" not in ready.text
+
+
+def test_a_service_whose_keys_are_not_at_hand_is_not_ready(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    keys = SettingKeys(cast(Meta, shop.telling.guard.store), None)
+    shop.telling.guard = replace(shop.telling.guard, sealer=keys)
+    with caplog.at_level(logging.ERROR, "driftguard.http"):
+        ready = shop.get("/readyz", None)
+    assert (ready.status_code, ready.json()["detail"]) == (503, "not in order: keys")
+    assert ready.json()["parts"]["store"] == "in order" and ready.json()["parts"]["anchors"] == "not set up"
+    assert "there is no key for secrets" in caplog.text and "DRIFTGUARD_SECRET_KEY" not in ready.text
+
+
+def test_a_service_whose_anchors_cannot_be_read_is_not_ready_until_they_can(shop: Shop, tmp_path: Path) -> None:
+    place = tmp_path / "anchors"
+    shop.telling.guard = replace(shop.telling.guard, anchors=FolderAnchors(place))
+    ready = shop.get("/readyz", None)
+    assert (ready.status_code, ready.json()["detail"]) == (503, "not in order: anchors")
+    assert str(place) not in ready.text
+    place.mkdir()
+    shop.telling.advance(minutes=2)
+    assert shop.get("/readyz", None).status_code == 200
+
+
+class Place:
+    """Anchors that count how often they are asked, and answer when they may."""
+
+    where = "a place"
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_answer, self.is_asked = threading.Event(), threading.Event()
+
+    def read(self, name: str) -> bytes | None:
+        self.asked += 1
+        self.is_asked.set()
+        assert self.may_answer.wait(10)
+        return None
+
+
+def test_probes_ask_the_anchors_once_a_minute(shop: Shop) -> None:
+    place = Place()
+    place.may_answer.set()
+    shop.telling.guard = replace(shop.telling.guard, anchors=place)  # type: ignore[arg-type]  # reason: reads only
+    assert [shop.get("/readyz", None).status_code for _ in range(5)] == [200] * 5 and place.asked == 1
+    shop.telling.advance(minutes=2)
+    assert shop.get("/readyz", None).status_code == 200 and place.asked == 2
+
+
+def test_anchors_that_hang_hold_up_one_probe_only(shop: Shop) -> None:
+    place = Place()
+    shop.telling.guard = replace(shop.telling.guard, anchors=place)  # type: ignore[arg-type]  # reason: reads only
+    answers: list[int] = []
+    first = threading.Thread(target=lambda: answers.append(shop.get("/readyz", None).status_code))
+    first.start()
+    assert place.is_asked.wait(10)
+    assert shop.get("/readyz", None).json()["parts"]["anchors"] == "not in order"
+    place.may_answer.set()
+    first.join(10)
+    assert answers == [200] and shop.get("/readyz", None).status_code == 200 and place.asked == 1
 
 
 def test_what_is_wrong_inside_is_told_to_the_local_user_only(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
