@@ -61,13 +61,13 @@ param maximumInstances string = '40'
 ])
 param instanceMemory string = '2048'
 
-@description('Replication of the store and of the anchors: a zone that fails takes neither with ZRS.')
+@description('Replication of the store and of the anchors. LRS is in every region; with ZRS a zone that fails takes neither.')
 @allowed([
   'Standard_LRS'
   'Standard_ZRS'
   'Standard_GZRS'
 ])
-param storageSku string = 'Standard_ZRS'
+param storageSku string = 'Standard_LRS'
 
 @description('Name of the store in its account: a table and a container. Another name is another store.')
 @minLength(3)
@@ -96,7 +96,18 @@ param haltMinutes string = '60'
 @description('Age in minutes from which a note that was not sent is an alert.')
 param noteMinutes string = '30'
 
-@description('Time without a good scan that is an alert, as PT1H: longer than the pause between two scans.')
+@description('Time without a good scan that is an alert: longer than the pause between two scans.')
+@allowed([
+  'PT30M'
+  'PT45M'
+  'PT1H'
+  'PT2H'
+  'PT3H'
+  'PT4H'
+  'PT5H'
+  'PT6H'
+  'P1D'
+])
 param scanSilence string = 'PT1H'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))

@@ -48,7 +48,7 @@ var rules = [
     aggregation: 'Total'
     operator: 'GreaterThan'
     threshold: 0
-    window: 'PT1H'
+    window: scanSilence
   }
   {
     name: 'scans-silent'
@@ -75,15 +75,39 @@ var rules = [
     window: 'PT30M'
   }
   {
+    name: 'ledger-rewritten'
+    title: 'A ledger or an anchor was rewritten'
+    description: 'What was recorded is not what was anchored, or an anchor is gone: somebody changed the store or the anchors. driftguard verify --store'
+    severity: 1
+    query: 'customMetrics | where name == "driftguard.sweep.faults" and tostring(customDimensions.part) == "integrity" | project timestamp, faults = valueSum'
+    column: 'faults'
+    aggregation: 'Total'
+    operator: 'GreaterThan'
+    threshold: 0
+    window: scanSilence // told by every scan: longer than the pause between two, so that it stays until it is mended
+  }
+  {
     name: 'sweep-faults'
     title: 'A part of the sweep fails'
-    description: 'After a scan something was not purged, anchored or measured; it is tried again, and tells why in the log of the scan.'
+    description: 'After scans something could not be purged, anchored or measured; it is tried again, and tells why in the log of the scan.'
     severity: 3
-    query: 'customMetrics | where name == "driftguard.sweep.faults" | project timestamp, faults = valueSum'
+    query: 'customMetrics | where name == "driftguard.sweep.faults" and tostring(customDimensions.part) != "integrity" | project timestamp, faults = valueSum'
     column: 'faults'
     aggregation: 'Total'
     operator: 'GreaterThan'
     threshold: 3
+    window: 'P1D' // once in a scan, and a scan may come every few hours only
+  }
+  {
+    name: 'guard-not-opened'
+    title: 'The guard does not open'
+    description: 'The store, its key or a setting is not in order: nothing is judged, and no check is counted. driftguard doctor'
+    severity: 1
+    query: 'customMetrics | where name == "driftguard.openings" and tostring(customDimensions.outcome) != "opened" | project timestamp, openings = valueSum'
+    column: 'openings'
+    aggregation: 'Total'
+    operator: 'GreaterThan'
+    threshold: 2
     window: 'PT1H'
   }
   {

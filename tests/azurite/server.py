@@ -3,7 +3,7 @@
 Rules:
 - What it holds lives in memory and ends with it. It is started once for a session (and worker) of tests: a test takes names
   of its own (`new_name`).
-- Without node, or without what `make test` installs into node_modules/, the tests that ask for it skip and say why.
+- Without Node.js 20, or without what `make test` installs into node_modules/, the tests that ask for it skip and say why.
 - The product's own names for things are used: `Azurite.store()` is what DRIFTGUARD_STORE takes, `connection` what
   DRIFTGUARD_STORE_CONNECTION takes.
 
@@ -13,6 +13,7 @@ Account and key are the published ones of the emulator: learn.microsoft.com/azur
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import socket
 import subprocess
@@ -21,15 +22,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+INSTALLED = FOLDER / "node_modules" / ".package-lock.json"  # npm writes it last
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _STARTS_WITHIN = 30.0
+_OLDEST_NODE = 20
 
 
 @dataclass
@@ -71,8 +75,8 @@ def why_not() -> str:
     """Why it cannot be started here; empty where it can."""
     if _node() is None:
         return "no node: install Node.js 20 or later, or run the tests by `make test`"
-    if not SCRIPT.is_file():
-        return "Azurite is not installed: run `make test`, or `npm ci` in tests/azurite"
+    if not (SCRIPT.is_file() and INSTALLED.is_file()):
+        return "Azurite is not installed, or only in part: run `make test`, or `npm ci` in tests/azurite"
     return ""
 
 
@@ -96,9 +100,20 @@ def running_azurite() -> Iterator[Azurite]:
 
 
 def _node() -> str | None:
-    """The system's Node.js, else the one that `make test` installed as a Python package."""
-    beside = Path(sys.executable).with_name("node")
-    return shutil.which("node") or (str(beside) if beside.exists() else None)
+    """Node.js 20 or later: the one that `make test` installed as a Python package, else the system's."""
+    found = (shutil.which("node", path=str(Path(sys.executable).parent)), shutil.which("node"))
+    return next((node for node in found if node and _major(node) >= _OLDEST_NODE), None)
+
+
+@cache
+def _major(node: str) -> int:
+    """The first number of its version; 0 where it does not tell one."""
+    try:
+        told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    version = re.match(r"v(\d+)\.", told)
+    return int(version[1]) if version else 0
 
 
 def _free_ports(count: int) -> list[int]:

@@ -27,7 +27,11 @@ PARAMETERS, HOST, FUNCTIONS, PAGE = (
     "function_app.py",
     "docs/function-app.md",
 )
+READING = "deploy/modules/reading.bicep"
 SETTINGS = "driftguard/settings.py"
+OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
+SUPERFLUOUS = "  'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor\n"
+BLOBS, TABLES = re.findall(r"^  '[0-9a-f-]{36}' // .+\n", (ROOT / STORAGE).read_text(encoding="utf-8"), re.MULTILINE)
 TELLING = "insights.properties.ConnectionString"
 KEEPS = "entionPolicy: {\n      enabled: "
 
@@ -58,7 +62,34 @@ MISTAKES = [
     (ALERTS, '"cannot-tell"', '"unknown"', "verdict is never 'unknown'"),
     (ALERTS, "column: 'faults'", "column: 'errors'", "no column 'errors'"),
     (ALERTS, 'name == "drift_scan"', 'name == "scan"', "there is no function 'scan'"),
-    (ALERTS, '"driftguard.sweep.faults"', '"driftguard.scans"', "no alert on driftguard.sweep.faults"),
+    (ALERTS, '"driftguard.sweep.faults"', '"driftguard.scans"', 'no alert on "driftguard.sweep.faults"'),
+    (ALERTS, "customDimensions.part) != ", "customDimensions.part) == ", "no alert on customDimensions.part) !="),
+    (ALERTS, "customDimensions.part) == ", "customDimensions.part) != ", "no alert on customDimensions.part) =="),
+    (ALERTS, 'part) == "integrity"', 'part) == "rewritten"', "part is never 'rewritten'"),
+    (ALERTS, "window: 'P1D'", "window: 'PT7H'", "sweep-faults: no window is 'PT7H'"),
+    (ALERTS, "operator: 'LessThan'", "operator: 'Below'", "scans-silent: 'Below' of 'Total' is no condition"),
+    (ALERTS, "severity: 3", "severity: 5", "no severity is 5"),
+    (MAIN, "  'PT6H'\n", "  'PT8H'\n", "scanSilence may be PT8H"),
+    # roles
+    (STORAGE, TABLES, "", "appPrincipalId is not given Storage Table Data Contributor"),
+    (STORAGE, BLOBS, "", "appPrincipalId is not given Storage Blob Data Owner"),
+    (STORAGE, TABLES, TABLES + SUPERFLUOUS, "and nothing here needs it"),
+    (STORAGE, "  scope: account\n", "  scope: blobs\n", "appPrincipalId is not given Storage Blob Data Owner"),
+    (ANCHORS, "  scope: container\n", "  scope: account\n", "Contributor on Microsoft.Storage/storageAccounts, and"),
+    (ANCHORS, "principalId: appPrincipalId", "principalId: name", "appPrincipalId is not given Storage Blob Data Contributor"),
+    (ANCHORS, "Definitions', role)", "Definitions', sku)", "is given param sku"),
+    (SECRETS, "Definitions', reads)", "Definitions', writes)", "appPrincipalId is not given Key Vault Secrets User"),
+    (SECRETS, "    principalId: deployerPrincipalId", "    principalId: appPrincipalId", "deployerPrincipalId is not given"),
+    (READING, "targetScope = 'subscription'\n", "", "appPrincipalId is not given param role on subscription"),
+    (MAIN, "appPrincipalId: identity.outputs.principalId", "appPrincipalId: principalId", "appPrincipalId is principalId"),
+    (MAIN, "readingRole string = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'", f"readingRole string = '{OWNER}'", "is not Reader"),
+    # names of properties
+    (APP, "userAssignedIdentityResourceId:", "userAssignedIdentityResourceID:", "has no properties.functionAppConfig.deployment"),
+    (APP, "    userAssignedIdentities:", "    userAssignedIdentity:", "has no identity.userAssignedIdentity.'${identityId}'"),
+    (APP, "instanceMemoryMB", "instanceMemoryMb", "has no properties.functionAppConfig.scaleAndConcurrency.instanceMemoryMb"),
+    (APP, "perInstanceConcurrency: 100", "perInstanceConcurrency: 90", "is not told with the 90 at once"),
+    (ALERTS, "failingPeriods:", "failingPeriod:", "has no properties.criteria.allOf[].failingPeriod"),
+    (STORAGE, "tags: tags\n", "tag: tags\n", "has no tag of Microsoft.Storage/storageAccounts"),
     # templates
     (MAIN, "name: 'id-${token}'", "name: 'id-${tokn}'", "tokn is used and not declared"),
     (MAIN, "days: int(anchorDays)", "days: int(anchorDay)", "anchorDay is used and not declared"),
@@ -187,7 +218,23 @@ def test_every_parameter_of_the_deployment_stands_in_its_document() -> None:
 def test_every_alert_stands_in_the_document() -> None:
     rules = read_bicep(ROOT / ALERTS).variables["rules"]
     assert [row[0] for row in table(ROOT / "docs/deployment.md", "alert")[1:]] == [rule["title"] for rule in rules]
-    assert len(rules) == 7, "the table of what is made says seven"
+    assert len(rules) == 9, "the table of what is made says nine"
+
+
+def test_every_window_of_the_silence_stands_in_the_document() -> None:
+    [told] = [row[1] for row in table(ROOT / "docs/deployment.md", "variable") if row[0] == "SCAN_SILENCE"]
+    [allowed] = [
+        one["argument"]
+        for one in read_bicep(ROOT / MAIN).params["scanSilence"]["decorators"]
+        if one["type"] == "allowed"
+    ]
+    assert re.findall(r"P[T0-9HMD]+", told) == allowed
+
+
+def test_the_rewritten_ledger_is_an_alert_at_its_first_fault_and_until_it_is_mended() -> None:
+    [rule] = [one for one in read_bicep(ROOT / ALERTS).variables["rules"] if one["name"] == "ledger-rewritten"]
+    assert (rule["severity"], rule["operator"], rule["threshold"]) == (1, "GreaterThan", 0)
+    assert rule["window"] == "scanSilence", "longer than the pause between two scans, and each of them tells it"
 
 
 def test_the_document_says_that_nothing_was_run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -16,8 +17,10 @@ HOOK = ROOT / "deploy/hooks/secret-key.sh"
 AZ = """#!/bin/sh
 echo "$*" >>"$FAKE/calls"
 case "$1 $2 $3" in
+"account show "*)
+  if [ -f "$FAKE/signed-out" ]; then echo "Please run 'az login' to setup account." >&2; exit 1; fi ;;
 "keyvault secret list")
-  if [ -s "$FAKE/refused" ]; then sed -i 1d "$FAKE/refused"; echo Forbidden >&2; exit 1; fi
+  if [ -s "$FAKE/refused" ]; then sed -i 1d "$FAKE/refused"; cat "$FAKE/refusal" >&2; exit 1; fi
   if [ -f "$FAKE/there" ]; then echo driftguard-secret-key; fi ;;
 "keyvault secret list-deleted")
   if [ -f "$FAKE/deleted-refused" ]; then exit 1; fi
@@ -26,10 +29,16 @@ case "$1 $2 $3" in
   while [ "$1" != --file ]; do shift; done
   cp "$2" "$FAKE/key"; ls -l "$2" >"$FAKE/mode"; echo "$2" >"$FAKE/path"; touch "$FAKE/there"
   if [ -f "$FAKE/set-fails" ]; then exit 1; fi ;;
-"rest --method post") ;;
+"rest --method post") echo "${MSYS_NO_PATHCONV-}" >"$FAKE/unconverted" ;;
 *) exit 9 ;;
 esac
 """
+NOT_YET = "ERROR: (Forbidden) Caller is not authorized to perform action on resource.\nInner error: ForbiddenByRbac\n"
+FOR_EVER = {
+    "a vault that is not there": "ERROR: Failed to resolve 'kv-1.vault.azure.net'\n",
+    "a firewall": "ERROR: (Forbidden) Client address is not authorized.\nInner error: {'code': 'ForbiddenByFirewall'}\n",
+    "a sign-in that ended": "ERROR: AADSTS700082: The refresh token has expired.\n",
+}
 
 
 class Vault:
@@ -40,6 +49,7 @@ class Vault:
         az = folder / "az"
         az.write_text(AZ, encoding="utf-8")
         az.chmod(0o755)
+        self.having(refusal=NOT_YET)
 
     def having(self, **state: str) -> Vault:
         for name, text in state.items():
@@ -112,7 +122,37 @@ def test_a_role_that_does_not_work_yet_is_waited_for(vault: Vault) -> None:
 def test_a_vault_that_refuses_all_the_while_gets_no_key(vault: Vault) -> None:
     told = vault.having(refused="1\n2\n3\n4\n").run()
     assert told.returncode == 1 and "Key Vault Secrets Officer" in told.stderr
-    assert vault.key is None
+    assert vault.key is None and vault.calls.count("secret list ") == 3
+
+
+@pytest.mark.parametrize("refusal", FOR_EVER.values(), ids=FOR_EVER)
+def test_what_time_does_not_mend_is_not_waited_for(vault: Vault, refusal: str) -> None:
+    told = vault.having(refused="1\n2\n3\n4\n", refusal=refusal).run()
+    assert told.returncode == 1 and refusal in told.stderr and "azd hooks run postprovision" in told.stderr
+    assert vault.key is None and vault.calls.count("secret list ") == 1
+
+
+def test_who_is_not_signed_in_is_told_at_once(vault: Vault) -> None:
+    told = vault.having(signed_out="").run()
+    assert told.returncode == 1 and "Sign in with az login" in told.stderr
+    assert vault.calls == "account show --output none\n"
+
+
+def test_without_the_azure_cli_the_hook_says_so_at_once(vault: Vault, tmp_path: Path) -> None:
+    (vault.folder / "az").unlink()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "mktemp", "rm", "grep", "cat", "sleep"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    told = vault.run(PATH=str(tools))
+    assert told.returncode == 1 and "the Azure CLI (az) is not installed" in told.stderr
+
+
+def test_the_id_of_the_app_is_no_path_for_git_bash_and_the_file_of_the_key_is_one(vault: Vault) -> None:
+    vault.run()
+    assert (vault.folder / "unconverted").read_text() == "1\n", "az rest gets /subscriptions/... as it is"
+    assert HOOK.read_text(encoding="utf-8").count("MSYS_NO_PATHCONV=1 az") == 1
+    assert "export MSYS" not in HOOK.read_text(encoding="utf-8")
 
 
 def test_a_refused_write_fails_and_leaves_no_file_behind(vault: Vault) -> None:

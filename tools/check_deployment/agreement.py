@@ -17,10 +17,24 @@ from driftguard.flow.resource import CLOUDS
 from driftguard.flow.telemetry import FORMS, INSTRUMENTS
 from tools.check_deployment.app_code import Function, functions_in, settings_read
 from tools.check_deployment.bicep import Template
-from tools.check_deployment.tables import AZURE_YAML, NOT_FOR_THE_APP, NOT_SHIPPED, READ_BY_OTHERS, SHIPPED
+from tools.check_deployment.tables import (
+    AGGREGATIONS,
+    AZURE_YAML,
+    NOT_FOR_THE_APP,
+    NOT_SHIPPED,
+    OPERATORS,
+    READ_BY_OTHERS,
+    SHIPPED,
+    WINDOWS,
+)
 
 _SIX_FIELDS = re.compile(r"[0-9*/,-]+(?: [0-9*/,-]+){5}\Z")
-_COMPARED = re.compile(r'customDimensions\.(\w+)\) == "([^"]*)"')
+_COMPARED = re.compile(r'customDimensions\.(\w+)\) [!=]= "([^"]*)"')
+_MUST_ALERT = (
+    '"driftguard.halts.oldest_age"', '"driftguard.notes.oldest_age"', '"drift_scan"', '"driftguard.sweep.faults"',
+    '"driftguard.openings"',
+    'customDimensions.part) == "integrity"', 'customDimensions.part) != "integrity"',
+)  # fmt: skip
 _NEEDED_BY_HOOK = re.compile(r"\$\{([A-Z_]+):\?")
 
 
@@ -83,12 +97,14 @@ def function_faults(root: Path, app: Template) -> Iterator[str]:
             yield f"docs/function-app.md: {function.name} is not told with {told}"
         elif function.route and _key_is_told(row[1]) is function.anonymous:
             yield f"docs/function-app.md: {function.name} is told with or without a function key by mistake"
+    most, named = http["maxConcurrentRequests"], "extensions.http.maxConcurrentRequests"
     for site in app.resource("Microsoft.Web/sites"):
-        at_once = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]["triggers"]["http"][
-            "perInstanceConcurrency"
-        ]
-        if not isinstance(at_once, int) or at_once > http["maxConcurrentRequests"]:
-            yield f"modules/app.bicep sends {at_once} requests to an instance, host.json takes {http['maxConcurrentRequests']}"
+        scale = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+        at_once = scale["triggers"]["http"]["perInstanceConcurrency"]
+        if not isinstance(at_once, int) or at_once > most:
+            yield f"modules/app.bicep sends {at_once} requests to an instance, host.json takes {most}"
+        if not re.search(rf"^\| `{named}` \| `{most}` \|.*\b{at_once} at once", document, re.MULTILINE):
+            yield f"docs/function-app.md: {named} is not told with the {at_once} at once of modules/app.bicep"
 
 
 def _key_is_told(row: str) -> bool:
@@ -103,8 +119,8 @@ def alert_faults(root: Path, alerts: Template) -> Iterator[str]:
         yield "modules/alerts.bicep: there is no table of rules"
         return
     asked = " ".join(str(rule.get("query")) for rule in rules)
-    for name in ("driftguard.halts.oldest_age", "driftguard.notes.oldest_age", "drift_scan", "driftguard.sweep.faults"):
-        if f'"{name}"' not in asked:
+    for name in _MUST_ALERT:
+        if name not in asked:
             yield f"modules/alerts.bicep: no alert on {name}"
     for rule in rules:
         query = str(rule.get("query"))
@@ -123,8 +139,31 @@ def alert_faults(root: Path, alerts: Template) -> Iterator[str]:
                     yield f"{where}: {attribute} is never {value!r}"
         elif table != "requests" or name not in functions:
             yield f"{where}: there is no function {name!r}"
+        yield from (f"{where}: {fault}" for fault in _rule_faults(rule))
         if not re.search(rf"\b{re.escape(str(rule.get('column')))} = ", query):
             yield f"{where}: the query has no column {rule.get('column')!r}"
+
+
+def _rule_faults(rule: dict[str, Any]) -> Iterator[str]:
+    """Values that Azure does not take. `scanSilence` is held to the same windows by `silence_faults`."""
+    if rule.get("window") not in (*WINDOWS, "scanSilence"):
+        yield f"no window is {rule.get('window')!r}"
+    if rule.get("operator") not in OPERATORS or rule.get("aggregation") not in AGGREGATIONS:
+        yield f"{rule.get('operator')!r} of {rule.get('aggregation')!r} is no condition"
+    if rule.get("severity") not in range(5):
+        yield f"no severity is {rule.get('severity')!r}"
+
+
+def silence_faults(main: Template) -> Iterator[str]:
+    """`scanSilence` may be nothing but a window of an alert: another text would be refused halfway through a deployment."""
+    allowed = [
+        value
+        for decorator in main.params.get("scanSilence", {}).get("decorators", ())
+        if decorator["type"] == "allowed"
+        for value in decorator["argument"]
+    ]
+    for value in sorted(set(allowed) - set(WINDOWS)) or ([] if allowed else ["anything"]):
+        yield f"deploy/main.bicep: scanSilence may be {value}, and no window of an alert is that"
 
 
 def azd_faults(root: Path, main: Template, app: Template) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Template:
         """The bodies of the resources of this type, without condition and loop around them."""
         for one in self.resources.values():
             if one["type"] == of_type:
-                yield _body(one["config"])
+                yield body_of(one["config"])
 
 
 @cache
@@ -98,7 +98,7 @@ def _template(text: str) -> Template:
     except (LarkError, ValueError) as error:
         raise NotBicep(" ".join(str(error).split())[:200]) from error
     modules = {
-        name: Module(one["detail"]["path"], frozenset(_body(one["config"]).get("params", {})))
+        name: Module(one["detail"]["path"], frozenset(body_of(one["config"]).get("params", {})))
         for name, one in parsed.get("modules", {}).items()
     }
     return Template(
@@ -114,8 +114,31 @@ def _template(text: str) -> Template:
     )
 
 
-def _body(config: dict[str, Any]) -> dict[str, Any]:
+def body_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The object of a resource, without condition and loop around it."""
     return cast(dict[str, Any], config["config"] if "loop_type" in config or "condition" in config else config)
+
+
+def property_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths of all properties of an object that have a value; `[]` stands for any element of a list."""
+    if isinstance(value, dict) and not _is_expression(value):
+        for name, inner in value.items():
+            yield from property_paths(inner, f"{path}.{name}" if path else str(name))
+        if not value:
+            yield path
+    elif isinstance(value, list):
+        for inner in value:
+            yield from property_paths(inner, f"{path}[]")
+    else:
+        yield path
+
+
+def _is_expression(value: dict[str, Any]) -> bool:
+    """Whether the JSON form means a call or an operator; an object that was written has other names, or no `type` within."""
+    if len(value) != 1:
+        return False
+    [(name, inner)] = value.items()
+    return name in ("function", "operator") and isinstance(inner, dict) and "type" in inner
 
 
 def _names(node: Tree[Token]) -> Iterator[str]:

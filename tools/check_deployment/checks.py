@@ -11,6 +11,7 @@ from tools.check_deployment.agreement import (
     publishing_faults,
     schedule_faults,
     setting_faults,
+    silence_faults,
 )
 from tools.check_deployment.templates import parameter_faults, read_templates, template_faults
 
@@ -31,6 +32,7 @@ def faults(root: Path) -> list[str]:
         *schedule_faults(root, main),
         *function_faults(root, app),
         *alert_faults(root, alerts),
+        *silence_faults(main),
         *azd_faults(root, main, app),
         *publishing_faults(root),
     ]

@@ -63,6 +63,14 @@ API_VERSIONS: dict[str, str] = {
     "Microsoft.Web/sites/config": "2024-04-01",
 }
 
+# What a log alert may look back over: learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts, and the values of
+# window_duration of azurerm_monitor_scheduled_query_rules_alert_v2 (PT1M and P2D are not for every rule).
+WINDOWS = (
+    "PT5M", "PT10M", "PT15M", "PT30M", "PT45M", "PT1H", "PT2H", "PT3H", "PT4H", "PT5H", "PT6H", "P1D",
+)  # fmt: skip
+OPERATORS = frozenset({"Equals", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"})
+AGGREGATIONS = frozenset({"Average", "Count", "Maximum", "Minimum", "Total"})
+
 # What must hold of a resource, whoever edits the file: dotted path of its properties, value.
 MUST_HOLD: dict[str, dict[str, dict[str, object]]] = {
     "modules/storage.bicep": {
@@ -113,6 +121,7 @@ MUST_HOLD: dict[str, dict[str, dict[str, object]]] = {
             "properties.siteConfig.minTlsVersion": "1.2",
             "properties.functionAppConfig.runtime.name": "python",
             "properties.functionAppConfig.deployment.storage.authentication.type": "UserAssignedIdentity",
+            "properties.functionAppConfig.deployment.storage.authentication.userAssignedIdentityResourceId": "identityId",
             "properties.functionAppConfig.scaleAndConcurrency.alwaysReady": [{"name": "http", "instanceCount": 1}],
         },
         "Microsoft.Web/serverfarms": {"sku.name": "FC1", "sku.tier": "FlexConsumption"},

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.check_deployment.bicep import NotBicep, Template, read_bicep
+from tools.check_deployment.bicep import NotBicep, Template, body_of, property_paths, read_bicep
+from tools.check_deployment.property_names import OF_EVERY_RESOURCE, PROPERTY_NAMES
+from tools.check_deployment.roles import role_faults
 from tools.check_deployment.tables import API_VERSIONS, GIVEN_BY_AZD, MUST_HOLD, ROLES
 
 _LOADED = re.compile(r"load(?:Text|Json)Content\('([^']+)'")
@@ -37,6 +39,7 @@ def template_faults(deploy: Path, templates: dict[str, Template]) -> Iterator[st
             *_files(deploy / name, template),
             *_modules(name, template, templates),
             *_resources(template),
+            *_properties(template),
             *_roles(template),
             *_promises(template, MUST_HOLD.get(name, {})),
         ):
@@ -46,6 +49,7 @@ def template_faults(deploy: Path, templates: dict[str, Template]) -> Iterator[st
         yield f"deploy/{name}: no other template uses it"
     for name in sorted(MUST_HOLD.keys() - templates.keys()):
         yield f"deploy/{name}: is not there"
+    yield from role_faults(templates)
 
 
 def parameter_faults(deploy: Path, main: Template) -> Iterator[str]:
@@ -117,6 +121,16 @@ def _resources(template: Template) -> Iterator[str]:
             yield f"{symbol}: the table of api-versions has no {resource['type']}"
         elif version != resource["api_version"]:
             yield f"{symbol}: {resource['type']} is asked for as {resource['api_version']}, not {version}"
+
+
+def _properties(template: Template) -> Iterator[str]:
+    for symbol, resource in template.resources.items():
+        allowed = (*OF_EVERY_RESOURCE, *PROPERTY_NAMES.get(resource["type"], ()))
+        free = tuple(path.removesuffix("*") for path in allowed if path.endswith(".*"))
+        for path in property_paths(body_of(resource["config"])):
+            whole = {path, f"{path}.*"}  # `tags: tags` gives all of them at once
+            if not whole & set(allowed) and not path.startswith(free):
+                yield f"{symbol}: the table of property names has no {path} of {resource['type']}"
 
 
 def _roles(template: Template) -> Iterator[str]:
