@@ -5,26 +5,29 @@ Rules:
   processes at once, or a crash between two steps, leave one document.
 - A head is anchored only where its chain is whole from the head that was anchored before. Otherwise the job is a fault of
   the document, with the anchor that had it last: what was rewritten is not made good by being anchored.
-- A document that the store remembers, and that is gone or another one, is a fault; the next one names it all the same, so
-  that the gap shows for ever.
+- Which document it follows: anchor_before.py. A document of today that is there already is taken for ours only as that says.
+- Where another store's documents name jobs of this store the first anchor is refused, and no id is made: that may be this
+  store, written anew (anchor_documents.py).
 - What the store remembers of it: anchor_memory.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from driftguard.errors import DriftGuardError, StoreUnavailable
-from driftguard.flow.anchor import Anchor, Head, Link, NotAnAnchor, digest_of, name_of, named
+from driftguard.flow.anchor import Anchor, Head, Link, NotAnAnchor, digest_of, head_of, name_of
+from driftguard.flow.ledger import GENESIS
 from driftguard.flow.ports import Anchors
 from driftguard.guard import index
-from driftguard.guard.anchor_memory import last_anchor, own_id, remember
+from driftguard.guard.anchor_before import Before
+from driftguard.guard.anchor_documents import Good, by_store, read_document, taken_by_another
+from driftguard.guard.anchor_memory import CLOCKS_APART, last_anchor, own_id, remember, store_id
 from driftguard.guard.blobs import Damaged
 from driftguard.guard.context import Guard
-from driftguard.guard.ledgers import chain_fault
-from driftguard.guard.work import Work, few
+from driftguard.guard.ledgers import chain_fault, job_row
+from driftguard.guard.work import few
 
 _LONGEST = 300
 
@@ -46,88 +49,46 @@ def anchor_heads(guard: Guard) -> Anchored:
     if place is None:
         return Anchored()
     last = last_anchor(guard.store, place)
-    if last and last.day == now.date():
+    if last and now.date() <= last.day <= (now + CLOCKS_APART).date():
         return Anchored()
-    faults: list[str] = []
-    store = own_id(guard)
+    jobs = index.jobs(guard.store)
+    if last is None and (taken := _taken_by_another(guard, place, jobs)):
+        return Anchored(faults=(taken,))
+    store, faults = own_id(guard), list[str]()
+    before = Before(guard, place, store, faults)
+    before.look(now.date(), last)
     name = name_of(now.date(), store)
-    link, base = _before(place, store, now.date(), last, faults)
-    data = place.read(name)  # another process's, or our own from before a crash
-    new = False
-    if data is None:
-        anchor = _made(guard, store, now, link, base)
+    made = b""
+    if not _is_there(place, name):  # as another process's is, or our own from before a crash
+        anchor = _made(guard, jobs, Anchor(store, now, before.link), before.base)
         faults += [f"{job}: {told}" for job, told in anchor.faults.items()]
-        data = anchor.to_bytes()
-        new = place.put_once(name, data)
-    if not new:
-        data = _written_by_another(place, name, link, faults)
+        made = anchor.to_bytes()
+    if made and place.put_once(name, made):
+        remember(guard.store, place, Link(name, digest_of(made)), now)
+        return Anchored(name, tuple(few(faults)))
+    data = before.adopts(name)
     if data is not None:
         remember(guard.store, place, Link(name, digest_of(data)), now)
-    return Anchored(name if new else "", tuple(few(faults)))
+    return Anchored("", tuple(few(faults)))
 
 
-def _written_by_another(place: Anchors, name: str, link: Link | None, faults: list[str]) -> bytes | None:
-    """Today's document as it is there; None, and a fault, for one that no scan of this store wrote."""
-    data = place.read(name)
-    anchor = _parsed(name, data, faults)
-    if anchor and anchor.previous != link:
-        faults.append(f"{name} does not follow the anchor before it: somebody else wrote it")
-        return None
-    return data if anchor else None
+def _taken_by_another(guard: Guard, place: Anchors, jobs: Iterable[str]) -> str:
+    """Why a store does not write its first anchor in a place; empty where it does."""
+    own = store_id(guard.store)
+    return "" if own and own in by_store(place.names()) else taken_by_another(place, own, jobs)
 
 
-def _before(
-    place: Anchors, store: str, today: date, last: Link | None, faults: list[str]
-) -> tuple[Link | None, Mapping[str, tuple[Head, str]]]:
-    """The document that today's follows, and the heads that were good last, by job, with the anchor that has them."""
-    days = {of[0]: name for name in place.names() if (of := named(name)) and of[1] == store}
-    newest = max((day for day in days if day < today), default=None)
-    if last and not last.is_of(store):
-        faults.append(f"the store's id for anchors was changed: {last.name} is the last that it wrote")
-    if last and last.day > today:
-        faults.append(f"the store remembers an anchor of a day to come ({last.name})")
-        last = None
-    if newest and (last is None or newest > last.day):
-        name = days[newest]
-        data = place.read(name)
-        anchor = _parsed(name, data, faults)
-        # It was written and never remembered: then it follows what is remembered.
-        if data is not None and anchor and (last is None or anchor.previous == last):
-            return Link(name, digest_of(data)), _last_good(anchor)
-        if last is None:
-            return (Link(name, digest_of(data)) if data is not None else None), {}
-        faults.append(f"the anchor {name} does not follow {last.name}, the last that this store wrote")
-    if last is None:
-        return None, {}
-    data = place.read(last.name)
-    if data is None:
-        faults.append(f"the anchor {last.name}, which this store wrote, is gone")
-        return last, {}
-    if digest_of(data) != last.digest:
-        faults.append(f"the anchor {last.name} is not the one that this store wrote")
-        return last, {}
-    anchor = _parsed(last.name, data, faults)
-    return last, _last_good(anchor) if anchor else {}
-
-
-def _parsed(name: str, data: bytes | None, faults: list[str]) -> Anchor | None:
+def _is_there(place: Anchors, name: str) -> bool:
     try:
-        return Anchor.from_bytes(name, data) if data is not None else None
-    except NotAnAnchor as error:
-        faults.append(f"{name} is no anchor that was ever written: {error}")
-        return None
+        return read_document(place, name) is not None
+    except NotAnAnchor:
+        return True
 
 
-def _last_good(anchor: Anchor) -> dict[str, tuple[Head, str]]:
-    return {**anchor.last_good, **{job: (head, anchor.name) for job, head in anchor.heads.items()}}
-
-
-def _made(
-    guard: Guard, store: str, now: datetime, previous: Link | None, base: Mapping[str, tuple[Head, str]]
-) -> Anchor:
+def _made(guard: Guard, jobs: Sequence[str], begun: Anchor, base: Good) -> Anchor:
+    """The anchor that was begun, with the heads of these jobs, and with what is wrong with the others."""
     heads: dict[str, Head] = {}
     faults: dict[str, str] = {}
-    jobs = index.jobs(guard.store)
     for job in jobs:
         head, fault = _head(guard, job, base.get(job))
         if fault or head is None:
@@ -137,23 +98,21 @@ def _made(
     for job in base.keys() - set(jobs):
         faults[job] = f"the job is not in the store; {base[job][1]} has its entry {base[job][0].number}"
     last_good = {job: base[job] for job in faults if job in base}
-    return Anchor(store, now, previous, heads, faults, last_good)
+    return replace(begun, heads=heads, faults=faults, last_good=last_good)
 
 
 def _head(guard: Guard, job: str, before: tuple[Head, str] | None) -> tuple[Head | None, str]:
     """The head of the job's ledger, or what is wrong with it. Raises StoreUnavailable."""
+    good, anchor = before or (Head(0, GENESIS), "")
     try:
-        row = Work(guard.store, job, guard.clock.now()).job
-        if before is None:
-            fault = chain_fault(guard.store, row)
-        else:
-            good, anchor = before
-            fault = chain_fault(guard.store, row, after=good.number, previous=good.hash)
-            fault = f"{fault}; {anchor} has its entry {good.number}" if fault else ""
-        return (None, fault) if fault else (Head(int(row.ledger_number), row.ledger_head), "")
-    except Damaged as error:
-        return None, str(error)
-    except StoreUnavailable:
-        raise
+        row = job_row(guard, job)
+        fault = chain_fault(guard.store, row, after=good.number, previous=good.hash)
+        if fault:
+            return None, f"{fault}; {anchor} has its entry {good.number}" if anchor else fault
+        return head_of(row.ledger_number, row.ledger_head), ""
     except DriftGuardError as error:
+        if isinstance(error, StoreUnavailable) and not isinstance(error, Damaged):
+            raise
         return None, str(error)
+    except ValueError:
+        return None, "the job's row names no head of a ledger"

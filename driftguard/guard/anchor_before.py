@@ -16,7 +16,7 @@ from datetime import date
 
 from driftguard.errors import DriftGuardError, StoreUnavailable
 from driftguard.flow.anchor import Anchor, Head, Link, NotAnAnchor, digest_of, named
-from driftguard.flow.ledger import LedgerEntry
+from driftguard.flow.ledger import GENESIS, LedgerEntry
 from driftguard.flow.ports import Anchors
 from driftguard.guard.anchor_documents import Good, good_heads, read_document, told_of
 from driftguard.guard.blobs import Damaged
@@ -67,14 +67,16 @@ class Before:
 
     def _follow_remembered(self, last: Link) -> None:
         self.link = last
-        anchor, data = self._read(last.name)
-        if data is None:
-            if anchor is None and not any(fault.startswith(last.name) for fault in self.faults):
+        try:
+            data = read_document(self.place, last.name)
+            if data is None:
                 self.faults.append(f"the anchor {last.name}, which this store wrote, is gone")
-        elif digest_of(data) != last.digest:
-            self.faults.append(f"the anchor {last.name} is not the one that this store wrote")
-        elif anchor:
-            self.base = good_heads(anchor)
+            elif digest_of(data) != last.digest:
+                self.faults.append(f"the anchor {last.name} is not the one that this store wrote")
+            else:
+                self.base = good_heads(Anchor.from_bytes(last.name, data))
+        except NotAnAnchor as error:
+            self.faults.append(told_of(last.name, error))
 
     def _follow_unremembered(self, name: str) -> None:
         if (data := self.adopts(name)) is not None:
@@ -115,21 +117,18 @@ class Before:
 
     def _has(self, job: str, head: Head) -> bool:
         """Whether the job's ledger has this entry, whole from the head that was good last. Raises StoreUnavailable."""
-        good = self.base[job][0] if job in self.base else Head(0, "")
-        found = {good.number: good.hash} if good.number else {}
+        good = self.base[job][0] if job in self.base else Head(0, GENESIS)
+        found = {good.number: good.hash}
 
         def seen(entry: LedgerEntry) -> None:
             if entry.number == head.number:
                 found[entry.number] = entry.hash
 
-        after = {"after": good.number, "previous": good.hash} if good.number else {}
         try:
-            if chain_fault(self.guard.store, job_row(self.guard, job), seen=seen, **after):  # type: ignore[arg-type]  # reason: each by its name
-                return False
-        except Damaged:
+            row = job_row(self.guard, job)
+            fault = chain_fault(self.guard.store, row, after=good.number, previous=good.hash, seen=seen)
+        except DriftGuardError as error:
+            if isinstance(error, StoreUnavailable) and not isinstance(error, Damaged):
+                raise
             return False
-        except StoreUnavailable:
-            raise
-        except DriftGuardError:
-            return False
-        return head.number == 0 or found.get(head.number) == head.hash
+        return not fault and found.get(head.number) == head.hash

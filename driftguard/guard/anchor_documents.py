@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from driftguard.errors import BadConfiguration
 from driftguard.flow.anchor import Anchor, Head, NotADocument, NotAnAnchor, named
 from driftguard.flow.ports import Anchors
 
@@ -45,21 +44,22 @@ def by_store(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def require_no_other_store(place: Anchors, own: str | None, jobs: Iterable[str]) -> None:
-    """That no other store's first or newest document here names one of these jobs.
+def taken_by_another(place: Anchors, own: str | None, jobs: Iterable[str]) -> str:
+    """The line that says that another store's first or newest document here names one of these jobs; empty where none does.
 
-    Raises BadConfiguration, Unavailable.
+    Raises Unavailable, BadConfiguration.
     """
     ours = frozenset(jobs)
     for other, names in by_store(place.names()).items():
-        for name in {names[0], names[-1]} if other != own else ():
+        for name in (names[0], names[-1]) if other != own else ():
             try:
                 anchor = Anchor.from_bytes(name, read_document(place, name) or b"")
             except NotAnAnchor:
                 continue  # for a verify of that store to tell
             if shared := sorted(ours & {*anchor.heads, *anchor.faults, *anchor.last_good}):
-                raise BadConfiguration(
-                    f"nothing is anchored: {name} is of another store and names the job {shared[0]} as well",
-                    "was this store written anew, or its rows of anchors removed, restore it from a backup; is it "
-                    "another store, give it a place of its own (DRIFTGUARD_ANCHORS)",
+                return (
+                    f"nothing is anchored: {name} is of another store and names the job {shared[0]} as well; if this store "
+                    "was written anew, or its rows of anchors were removed, restore it from a backup; if it is another "
+                    "store, give it a place of its own (DRIFTGUARD_ANCHORS)"
                 )
+    return ""

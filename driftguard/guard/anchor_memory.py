@@ -3,14 +3,15 @@
 Rules:
 - Partition `~anchors`: the row `store`/`store` {"id", "at"}, made once; one row of kind `last` a place {"where", "name",
   "digest", "at"}. A copy of the store has both: it is the same history.
-- A document of a later day is never replaced by one of an earlier, but one of a day that has not come yet.
+- A document of a later day is never replaced by one of an earlier, but one of a day that has not come yet by any clock: those
+  of two processes may be CLOCKS_APART.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from driftguard.errors import Conflict
@@ -22,6 +23,7 @@ from driftguard.guard.context import Guard
 
 PARTITION = "~anchors"
 _STORE, _LAST = "store", "last"
+CLOCKS_APART = timedelta(hours=1)
 _TRIES = 10
 
 
@@ -60,7 +62,7 @@ def remember(store: Store, place: Anchors, written: Link, now: datetime) -> None
     for _ in range(_TRIES):
         row = _row(store, place)
         known = _link_in(row)
-        if known and written.day < known.day <= now.date():
+        if known and written.day < known.day <= (now + CLOCKS_APART).date():
             return
         put = Put(_LAST, _key_of(place), {**body, "at": to_text(now)}, row.version if row else None)
         with suppress(Conflict):  # another process noted one: look again

@@ -4,8 +4,9 @@ Rules:
 - All documents count, not only the newest: a history that was rewritten is betrayed by those from before.
 - The chain of documents must be whole: what one names as the one before it, and what the store remembers as its last, must
   be there with that digest.
-- Of a store with another id only its first and newest document are looked at: an entry of ours in them means that our id
-  was changed.
+- Of stores with another id it is noted which jobs they name, each by its first and its newest head: an entry of ours among
+  them means that our id was changed, and any other that it may have been.
+- One document that cannot be read, or is none, is a fault of that one. Where it is another store's, its own verify tells it.
 - Documents are read in their order, few at once; of each only number, hash and place of a head are kept.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +22,7 @@ from datetime import date
 from driftguard.flow.anchor import Anchor, Head, Link, NotAnAnchor, digest_of, named
 from driftguard.flow.ledger import LedgerEntry
 from driftguard.flow.ports import Anchors, Store
+from driftguard.guard.anchor_documents import by_store, read_document, told_of
 from driftguard.guard.anchor_memory import last_anchor, store_id
 from driftguard.guard.blobs import Damaged
 
@@ -86,7 +88,8 @@ class Kept:
     """What the place keeps of this store. `names` are its documents in order, `heads` by job refer to them by number.
 
     `store` is the store's id, empty where it never anchored; `others` are by the id of another store its newest document,
-    and `foreign` the heads of such documents by job, with the name. `faults` are those of the documents themselves.
+    and `foreign` heads in such documents by job, with the names: the first and the newest of each store. `faults` are those
+    of the documents themselves.
     """
 
     where: str
@@ -109,17 +112,12 @@ def read_kept(store: Store, place: Anchors, jobs: frozenset[str] | None = None) 
         kept.store = store_id(store) or ""
     except Damaged as error:
         kept.faults.append(str(error))
-    of_others: dict[str, list[str]] = {}
-    for name in place.names():
-        of = named(name)
-        if of and of[1] == kept.store:
-            kept.names.append(name)
-        elif of:
-            of_others.setdefault(of[1], []).append(name)
+    names = by_store(place.names())
+    kept.names = names.pop(kept.store, [])
     digests: dict[str, str] = {}
-    for number, (name, data) in enumerate(_read_ahead(place, kept.names)):
-        anchor = _anchor(kept, name, data)
-        if anchor is None or data is None:
+    for number, (name, read) in enumerate(_read_ahead(place, kept.names)):
+        anchor, data = _anchor(kept.faults, name, read)
+        if anchor is None:
             continue
         if anchor.previous:
             _follow(kept, digests, anchor.previous, f"{name} follows")
@@ -128,37 +126,43 @@ def read_kept(store: Store, place: Anchors, jobs: frozenset[str] | None = None) 
             if jobs is None or job in jobs:
                 kept.heads.setdefault(job, AnchoredHeads()).add(head, number)
     _hold_against_memory(kept, store, place, digests)
-    _add_others(kept, place, of_others, jobs)
+    for other, written in sorted(names.items()):
+        kept.others[other] = written[-1]
+        _add_other(kept, place, written, jobs)
     return kept
 
 
-def _read_ahead(place: Anchors, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Each document in order, while the next few are read."""
+_Read = Callable[[], bytes | None]
+
+
+def _read_ahead(place: Anchors, names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
+    """Each document in order, by what gives its bytes as `read_document`, while the next few are read."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="anchors") as threads:
         reading: deque[tuple[str, Future[bytes | None]]] = deque()
         try:
             for name in names:
-                reading.append((name, threads.submit(place.read, name)))
+                reading.append((name, threads.submit(read_document, place, name)))
                 if len(reading) >= _AHEAD:
-                    first, data = reading.popleft()
-                    yield first, data.result()
+                    first, answer = reading.popleft()
+                    yield first, answer.result
             while reading:
-                first, data = reading.popleft()
-                yield first, data.result()
+                first, answer = reading.popleft()
+                yield first, answer.result
         finally:
-            for _, data in reading:
-                data.cancel()
+            for _, answer in reading:
+                answer.cancel()
 
 
-def _anchor(kept: Kept, name: str, data: bytes | None) -> Anchor | None:
-    if data is None:
-        kept.faults.append(f"the anchor {name} is listed and not there")
-        return None
+def _anchor(faults: list[str], name: str, read: _Read) -> tuple[Anchor | None, bytes]:
+    """A document and its bytes; None, and a fault, for one that is none. Raises Unavailable."""
     try:
-        return Anchor.from_bytes(name, data)
+        data = read()
+        if data is not None:
+            return Anchor.from_bytes(name, data), data
+        faults.append(f"the anchor {name} is listed and not there")
     except NotAnAnchor as error:
-        kept.faults.append(f"{name} is no anchor that was ever written: {error}")
-        return None
+        faults.append(told_of(name, error))
+    return None, b""
 
 
 def _follow(kept: Kept, digests: dict[str, str], link: Link, who: str) -> None:
@@ -180,18 +184,18 @@ def _hold_against_memory(kept: Kept, store: Store, place: Anchors, digests: dict
         _follow(kept, digests, last, "the store remembers")
 
 
-def _add_others(kept: Kept, place: Anchors, names: dict[str, list[str]], jobs: frozenset[str] | None) -> None:
-    for other, written in sorted(names.items()):
-        kept.others[other] = written[-1]
-        for name in dict.fromkeys((written[0], written[-1])):
-            data = place.read(name)
-            try:
-                anchor = Anchor.from_bytes(name, data or b"")
-            except NotAnAnchor:
-                continue  # for a verify of that store to tell
-            for job, head in anchor.heads.items():
-                if head.number and (jobs is None or job in jobs):
-                    kept.foreign.setdefault(job, []).append((head, name))
+def _add_other(kept: Kept, place: Anchors, names: list[str], jobs: frozenset[str] | None) -> None:
+    """Note the heads that the documents of one other store have of these jobs, or of all."""
+    first: dict[str, tuple[Head, str]] = {}
+    newest: dict[str, tuple[Head, str]] = {}
+    for name, read in _read_ahead(place, names):
+        anchor, _ = _anchor([], name, read)
+        for job, head in anchor.heads.items() if anchor else ():
+            if head.number and (jobs is None or job in jobs):
+                first.setdefault(job, (head, name))
+                newest[job] = (head, name)
+    for job, one in first.items():
+        kept.foreign.setdefault(job, []).extend([one] if newest[job] == one else [one, newest[job]])
 
 
 def _day(name: str) -> date:

@@ -5,6 +5,9 @@ Rules:
   of it anew: that shows only against what is kept elsewhere.
 - What cannot be asked is said, never passed over: `unclear`. What is wrong goes before it.
 - A job that was anchored and is no longer in the store is a fault; ledgers are never removed.
+- One job that cannot be looked at, whatever its rows hold, keeps no other from being looked at.
+- Another store's anchor that names a job as ours is called, with other entries, is not passed over: this may be that store,
+  written anew under another id.
 """
 
 from __future__ import annotations
@@ -13,16 +16,15 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from driftguard.errors import DriftGuardError, StoreUnavailable
+from driftguard.errors import DriftGuardError, StoreUnavailable, WrongUse
 from driftguard.flow.anchor import Head
 from driftguard.flow.ledger import LedgerEntry
 from driftguard.guard import index
 from driftguard.guard.anchored import AnchoredHeads, Compared, Kept, read_kept
 from driftguard.guard.blobs import Damaged
 from driftguard.guard.context import Guard
-from driftguard.guard.ledgers import chain_fault
+from driftguard.guard.ledgers import chain_fault, job_row
 from driftguard.guard.rows import JOB, JOB_ROW, LEDGER
-from driftguard.guard.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,17 @@ class Anchors:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """One ledger: what was looked at, as a line; what is wrong, and what could not be looked at, one line each; the newest
+    anchor that agrees."""
+
+    told: str
+    faults: list[str]
+    unclear: list[str]
+    newest: JobAnchor | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The result: `faults` are one line each, none where everything is as written. `checked` says what was looked at,
     `not_looked_at` what nothing is said of, `unclear` what could not be looked at; `anchors` is None where none were
@@ -77,7 +90,8 @@ def hold_against(
 ) -> Verified:
     """The ledgers of these jobs, or of every job that there is or was anchored. `heads` are further ones, by job; `also` is
     told every entry, with its job."""
-    kept, unclear = _kept(guard, frozenset(jobs) if jobs is not None else None)
+    kept, could_not = _kept(guard, frozenset(jobs) if jobs is not None else None)
+    unclear = [could_not] if could_not else []
     checked: list[str] = []
     faults = list(kept.faults) if kept else []
     by_job: dict[str, JobAnchor | None] = {}
@@ -90,13 +104,15 @@ def hold_against(
             by_job[job] = None
             continue
         given = [head for name, head in heads if name == job]
-        told, wrong, by_job[job] = look_at_ledger(guard, job, kept, given, partial(also, job))
-        checked.append(told)
-        faults += wrong
+        looked = look_at_ledger(guard, job, kept, given, partial(also, job))
+        by_job[job] = looked.newest
+        checked.append(looked.told)
+        faults += looked.faults
+        unclear += looked.unclear
     if jobs is None:
         faults += _ledgers_without_a_job(guard, by_job)
     passed_over = _not_looked_at(guard, kept)
-    return Verified(tuple(checked), tuple(faults), unclear, passed_over, _told(kept, by_job) if kept else None)
+    return Verified(tuple(checked), tuple(faults), tuple(unclear), passed_over, _told(kept, by_job) if kept else None)
 
 
 def _ledgers_without_a_job(guard: Guard, looked_at: Container[str]) -> list[str]:
@@ -110,16 +126,16 @@ def _ledgers_without_a_job(guard: Guard, looked_at: Container[str]) -> list[str]
     ]
 
 
-def _kept(guard: Guard, jobs: frozenset[str] | None) -> tuple[Kept | None, tuple[str, ...]]:
+def _kept(guard: Guard, jobs: frozenset[str] | None) -> tuple[Kept | None, str]:
     """What the place for anchors has, and why it could not be asked."""
     if guard.anchors is None:
-        return None, ()
+        return None, ""
     try:
-        return read_kept(guard.store, guard.anchors, jobs), ()
+        return read_kept(guard.store, guard.anchors, jobs), ""
     except StoreUnavailable:
         raise
     except DriftGuardError as error:
-        return None, (f"the ledgers were not held against the anchors: {error}",)
+        return None, f"the ledgers were not held against the anchors: {error}"
 
 
 def _not_looked_at(guard: Guard, kept: Kept | None) -> tuple[str, ...]:
@@ -141,8 +157,8 @@ def look_at_ledger(
     kept: Kept | None,
     given: Sequence[Head],
     also: Callable[[LedgerEntry], None] = lambda _: None,
-) -> tuple[str, list[str], JobAnchor | None]:
-    """What was looked at of one ledger, what is wrong with it, and the newest anchor that agrees with it."""
+) -> Looked:
+    """Follow one ledger, and hold it against what was kept of it. Raises StoreUnavailable."""
     anchored = kept.heads.get(job, AnchoredHeads()) if kept else AnchoredHeads()
     foreign = kept.foreign.get(job, []) if kept else []
     compared = Compared([*(head for head, _, _ in anchored), *(head for head, _ in foreign), *given])
@@ -154,26 +170,44 @@ def look_at_ledger(
         compared.seen(entry)
         also(entry)
 
-    try:
-        row = Work(guard.store, job, guard.clock.now()).job
-        fault = chain_fault(guard.store, row, seen=seen)
-    except Damaged as error:
-        fault = str(error)
+    fault, could_not = _follow(guard, job, seen)
+    told, newest = f"ledger of {job}: {count} entries", None
+    if could_not:
+        return Looked(told, [], [f"ledger of {job}: {could_not}"], None)
     faults = [fault] if fault else []
-    for head in given:
-        if not compared.agrees(head):
-            faults.append(_differs(compared, head, count, "the head that was given"))
+    faults += [
+        _differs(compared, head, count, "the head that was given") for head in given if not compared.agrees(head)
+    ]
+    ours = [(head, name) for head, name in foreign if compared.agrees(head)]
     faults += [
         f"entry {head.number} was anchored as that of another store ({name}): this store's id was changed"
-        for head, name in foreign[:1]
-        if compared.agrees(head)
+        for head, name in ours[:1]
     ]
-    told, newest = f"ledger of {job}: {count} entries", None
+    unclear = [
+        f"ledger of {job}: another store's anchor ({name}) names a job of this name, with an entry {head.number} that is "
+        "not in this ledger: it was written anew under another id, or two stores share this place and should not"
+        for head, name in foreign[:1]
+        if not ours
+    ]
     if kept:
         newest, wrong = _held_against(kept, anchored, compared, count)
         faults += wrong
         told += f"; {_anchor_text(newest)}"
-    return told, [f"ledger of {job}: {fault}" for fault in faults], newest
+    return Looked(told, [f"ledger of {job}: {fault}" for fault in faults], unclear, newest)
+
+
+def _follow(guard: Guard, job: str, seen: Callable[[LedgerEntry], None]) -> tuple[str, str]:
+    """What is wrong with a ledger in itself, and why it could not be looked at. Raises StoreUnavailable."""
+    try:
+        return chain_fault(guard.store, job_row(guard, job), seen=seen), ""
+    except (Damaged, WrongUse) as error:  # also a partition that is called as no job can be
+        return str(error), ""
+    except StoreUnavailable:
+        raise
+    except DriftGuardError as error:  # such as rows of a later version
+        return "", str(error)
+    except Exception as error:  # noqa: BLE001  # reason: whatever somebody wrote into one job must not hide the others
+        return "", f"it could not be read: an unforeseen {type(error).__name__}"
 
 
 def _held_against(

@@ -5,7 +5,8 @@ Rules:
 - Retire and move take resources (or all of them) out of a baseline: they need a reviewer, no open halt and no lease. Whoever
   made a change that no check has met yet does neither with it: four eyes hold as for a proposal.
 - Nothing outside the scopes that the policy gives a job becomes part of it by a move or a proposal.
-- Move writes to the new job first: killed in between, a resource is guarded twice, never not at all.
+- Move writes to the new job first: killed in between, a resource is guarded twice, never not at all. It takes the bodies
+  along, into a pack of the new job: what becomes of the old one's is nothing to it.
 - A proposal becomes the baseline only if what it read is still live; it resolves the halts that it explains.
 - Whoever proposed, or made the change, does not accept it; where the author is not known, two reviewers do.
 """
@@ -21,12 +22,12 @@ from driftguard.errors import AlreadyFinal, BadConfiguration, Busy, HaltOpen, No
 from driftguard.flow.halt import Event, State
 from driftguard.flow.moment import for_people, from_text, to_text
 from driftguard.flow.policy import JobPolicy, Mode
-from driftguard.flow.record import Baseline, Entry, Provenance
+from driftguard.flow.record import Baseline, Entry, Provenance, Snapshot
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.flow.review import Person, authors_of, needs_second, require_four_eyes, require_reason, same_person
 from driftguard.guard import four_eyes, halt_file, halting, index, late_writes, pending
 from driftguard.guard.as_of_now import job_as_of_now
-from driftguard.guard.blobs import get_json, load_baseline, put_json
+from driftguard.guard.blobs import Bodies, get_json, load_baseline, put_json, put_pack
 from driftguard.guard.context import Guard
 from driftguard.guard.deliver import deliver_after
 from driftguard.guard.job_scopes import require_inside
@@ -143,14 +144,15 @@ def move(
     if name == to or not resources:
         raise WrongUse("name another job and the resources that move", "--to JOB --resource ID …")
 
-    def look() -> tuple[Work, list[Entry]]:
+    def look() -> tuple[Work, list[Entry], list[Snapshot]]:
         source = _idle(guard, name, seen=if_match)
         entries = _named_entries(guard, source, resources)
         require_inside(guard.policy().for_job(to), (entry.ref for entry in entries))
         four_eyes.require_another(guard, source, entries, by)
-        return source, entries
+        bodies = Bodies(guard.store)
+        return source, entries, [bodies.of(entry) for entry in entries]
 
-    def receive(source: Work, entries: Sequence[Entry]) -> None:
+    def receive(source: Work, given: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
         work = _idle(guard, to, new=True)
         if work.job.retired_at:
             raise WrongUse(f"the job {to} is retired: nobody would check what moves there", "name a job in use")
@@ -158,6 +160,9 @@ def move(
             raise WrongUse(f"the job {to} is of another tenant", "use a job of its own for each tenant")
         work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
         have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+        pack = f"{to}/pack/moved-{guard.new_id()}"
+        put_pack(guard.store, pack, snapshots)
+        entries = [replace(entry, pack=pack, line=line) for line, entry in enumerate(given)]
         _rebase(guard, work, {**have, **{entry.ref.key: entry for entry in entries}}, by)
         work.wrote_bodies(source.job.sealed)
         work.log(
@@ -177,8 +182,8 @@ def move(
         return work.job
 
     while True:
-        source, entries = attempts(partial(read_steadily, guard.store, name, look))
-        attempts(partial(receive, source, entries))
+        source, entries, snapshots = attempts(partial(read_steadily, guard.store, name, look))
+        attempts(partial(receive, source, entries, snapshots))
         if given := attempts(partial(give, entries)):
             return given
 

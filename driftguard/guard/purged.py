@@ -35,7 +35,11 @@ def leave(work: Work, halt: HaltRow, after_days: int) -> None:
         "after_days": after_days,
         "ledger": work.job.ledger_number,
     }
-    work.put_new(PURGED, halt.id, body)
+    known = work.store.version(work.job.name, PURGED, halt.id)
+    if known is None:
+        work.put_new(PURGED, halt.id, body)
+    else:  # a version that knows of no such rows opened the halt again
+        work.put_over(PURGED, halt.id, body, known)
 
 
 def was_purged(store: Store, job: str, halt: str) -> bool:

@@ -19,11 +19,12 @@ from driftguard.flow.record import Baseline, Entry, Snapshot
 from driftguard.guard import index, late_writes
 from driftguard.guard.blobs import Damaged, damaged, get_json, load_baseline, pack_lines, put_named, put_pack
 from driftguard.guard.context import Guard
-from driftguard.guard.rows import PROPOSAL, JobRow
+from driftguard.guard.rows import JOB, JOB_ROW, PROPOSAL, JobRow
 from driftguard.guard.sealing import Sealing
 from driftguard.guard.work import Work
 
 PROPOSED = "proposed"
+_LOOKS = 4  # at all jobs; each move in between is a person's act
 _Place = tuple[str, int]
 
 
@@ -147,17 +148,44 @@ def proposed_packs(guard: Guard, job: str) -> set[str]:
     return {entry.pack for _, entries in open_proposals(guard, job) for entry in entries}
 
 
+def packs_of_jobs(guard: Guard, *, held: bool = False) -> set[str]:
+    """The packs that jobs name; with `held` also those that any stored baseline of a job under legal hold names.
+
+    Jobs are read one after another. One that changed meanwhile is read again, since it may have been given what another one
+    that is still to be read was relieved of. Raises Damaged.
+    """
+    named: set[str] = set()
+    read: dict[str, str | None] = {}
+    for _ in range(_LOOKS):
+        there = [name for name in guard.store.partitions() if not name.startswith("~")]
+        versions = {name: guard.store.version(name, JOB, JOB_ROW) for name in there}
+        changed = [name for name, version in versions.items() if version and read.get(name) != version]
+        for name in changed:
+            # In this order: a proposal that is accepted in between is named by the baseline then.
+            named |= proposed_packs(guard, name)
+            work = Work(guard.store, name, guard.clock.now())
+            named |= {entry.pack for entry in entries_of(guard, work.job)}
+            if held and work.job.hold is not None:
+                named |= _packs_of_baselines(guard, guard.store.blobs(f"{name}/baseline/"))
+            read[name] = work.version
+        if not changed:
+            break
+    return named
+
+
+def _packs_of_baselines(guard: Guard, keys: Iterable[str]) -> set[str]:
+    return {entry.pack for key in keys for entry in load_baseline(guard.store, key).entries.values()}
+
+
 def still_named(guard: Guard, packs: Iterable[str]) -> list[str]:
-    """Those of the packs that some job names: what moved to another job keeps its body in the pack that it came from.
+    """Those of the packs that some job names: what an earlier version moved to another job has its body in the pack that it
+    came from.
 
     All of them where the baseline of a job cannot be read.
     """
     packs = list(packs)
-    named: set[str] = set()
     try:
-        for name in index.jobs(guard.store) if packs else ():
-            job = Work(guard.store, name, guard.clock.now()).job
-            named |= proposed_packs(guard, name) | {entry.pack for entry in entries_of(guard, job)}
+        named = packs_of_jobs(guard) if packs else set()
     except Damaged:
         return packs
     return [pack for pack in packs if pack in named]

@@ -7,7 +7,8 @@ Rules:
   name one loses that commit, judges again and writes under another key.
 - Keys that hold no random part stay as long as somebody may write them again: what is kept of a halt while it is open, evidence
   while its halt is open or has a note to deliver.
-- A pack stays while any job names it. Where a baseline or a proposal cannot be read all packs and baselines stay.
+- A pack stays while any job names it, or any stored baseline of a job under legal hold does. Where a baseline or a proposal
+  cannot be read all packs and baselines stay.
 - What is of no kind that stands here is of a later version, and stays.
 """
 
@@ -25,7 +26,7 @@ from driftguard.flow.ticket import Delivery
 from driftguard.guard import index, late_writes
 from driftguard.guard.blobs import Damaged, damaged, get_json, put_json
 from driftguard.guard.context import Guard
-from driftguard.guard.reseal_bodies import entries_of, proposed_packs
+from driftguard.guard.reseal_bodies import entries_of, packs_of_jobs
 from driftguard.guard.reseal_rest import room_left, to_forget
 from driftguard.guard.rows import CALL, CHECK, HALT, OUTBOX, PROPOSAL, HaltRow
 from driftguard.guard.work import Work, attempts
@@ -38,15 +39,12 @@ PacksNamed = Callable[[], set[str] | None]
 
 
 def packs_named_by_jobs(guard: Guard) -> set[str] | None:
-    """The packs that any job names: what moved to another job keeps its body where it lies. None where that cannot be told."""
-    named: set[str] = set()
+    """The packs that any job names: what an earlier version moved to another job has its body where it lay. None where that
+    cannot be told."""
     try:
-        for name in index.jobs(guard.store):
-            job = Work(guard.store, name, guard.clock.now()).job
-            named |= {*proposed_packs(guard, name), *(entry.pack for entry in entries_of(guard, job))}
+        return packs_of_jobs(guard, held=True)
     except Damaged:
         return None
-    return named
 
 
 def remove_unnamed(guard: Guard, name: str, keep: Retention, table: str, packs_named: PacksNamed) -> tuple[str, int]:
@@ -74,7 +72,8 @@ def remove_unnamed(guard: Guard, name: str, keep: Retention, table: str, packs_n
         work.log("purged", unnamed=len(gone))
         work.commit()
         attempts(partial(_forget, guard, name, frozenset(gone)))
-    left = {key: since for key, since in unnamed.items() if key not in set(gone)}
+    # The period of a pack that another job names begins when that one names it no more.
+    left = {key: now if key in waiting else since for key, since in unnamed.items() if key not in set(gone)}
     return (table if left == known else _save(guard, name, left)), len(gone)
 
 

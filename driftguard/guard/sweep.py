@@ -39,7 +39,7 @@ def sweep(guard: Guard, policy: Policy) -> Swept:
     faults: list[str] = []
     purged: Mapping[str, int] = _unless_it_fails("purge", lambda: purge(guard, policy), {}, faults)
     anchored = _unless_it_fails("anchor", lambda: anchor_heads(guard), Anchored(), faults)
-    faults += [f"anchor: {fault}" for fault in anchored.faults]
+    faults += [f"integrity: {fault}" for fault in anchored.faults]  # something was rewritten: an alert of its own
     _unless_it_fails("telemetry", lambda: measure_standing(guard), None, faults)
     return Swept(purged, anchored.name, tuple(faults))
 

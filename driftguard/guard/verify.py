@@ -89,12 +89,12 @@ def verify_store(guard: Guard, heads: Sequence[tuple[str, Head]] = ()) -> Verifi
 
 def verify_ledgers(guard: Guard) -> Verified:
     """Whether the ledgers of all jobs are whole in themselves; no anchor is asked."""
-    checked, faults = [], []
-    for job in index.jobs(guard.store):
-        told, wrong, _ = look_at_ledger(guard, job, None, ())
-        checked.append(told)
-        faults += wrong
-    return Verified(tuple(checked), tuple(faults))
+    looked = [look_at_ledger(guard, job, None, ()) for job in index.jobs(guard.store)]
+    return Verified(
+        tuple(one.told for one in looked),
+        tuple(fault for one in looked for fault in one.faults),
+        tuple(told for one in looked for told in one.unclear),
+    )
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ from driftguard.adapters.anchors.folder import FolderAnchors
 from driftguard.adapters.readers.arm_credential import StaticToken
 from driftguard.adapters.stores.azure import open_azure_store
 from driftguard.errors import Unavailable
-from driftguard.flow.anchor import Anchor, digest_of
-from driftguard.flow.ports import Anchors, Delete
+from driftguard.flow.anchor import Anchor, Head, Link, NotADocument, digest_of
+from driftguard.flow.ports import Anchors, Delete, Put
 from driftguard.flow.telemetry import NO_TELEMETRY
 from driftguard.guard.anchor import anchor_heads
 from driftguard.guard.anchor_memory import PARTITION, store_id
@@ -30,7 +32,7 @@ from driftguard.guard.scan import gate_every_job
 from driftguard.guard.verify import verify_ledgers, verify_store
 from tests.adapters.anchors.places import azure_anchors, new_container
 from tests.azurite.server import Azurite
-from tests.scenarios.ledgers import Ledgers, ledgers
+from tests.scenarios.ledgers import Clock, Ledgers, ledgers
 from tests.scenarios.rewriting import Body, another_reason, remove_job, rewrite
 from tests.scenarios.steps import cleared, deploy, story
 from tests.world import JOB as SHOP
@@ -211,7 +213,7 @@ def test_the_anchor_of_the_day_after_does_not_make_it_good(shop: Ledgers, place:
     good = document(place, names(place)[-1])["heads"][SHOP]
     for _ in range(3):
         swept = shop.scan(days=1).swept
-        assert [fault.startswith(f"anchor: {SHOP}: ") for fault in swept.faults] == [True]
+        assert [fault.startswith(f"integrity: {SHOP}: ") for fault in swept.faults] == [True]
         told = document(place, swept.anchored)
         assert set(told["heads"]) == {OTHER} and set(told["faults"]) == {SHOP}
         assert told["last_good"] == {SHOP: {**good, "anchor": names(place)[4]}}
@@ -234,7 +236,7 @@ def test_a_job_that_was_removed_is_missed_by_verify_and_by_the_next_anchor(shop:
     fault = only_fault(verify_store(shop.guard))
     assert fault == f"the job {SHOP} is not in the store; the anchor {names(place)[0]} has it"
     [told] = shop.scan(days=1).swept.faults
-    assert told.startswith(f"anchor: {SHOP}: the job is not in the store")
+    assert told.startswith(f"integrity: {SHOP}: the job is not in the store")
 
 
 def test_a_job_of_which_only_the_row_was_removed_is_missed_also_without_anchors(shop: Ledgers) -> None:
@@ -253,7 +255,7 @@ def test_a_ledger_that_is_broken_is_told_by_the_scan_and_its_head_is_not_anchore
     row = list(all_rows(shop.guard.store, SHOP, LEDGER))[place_in_ledger]
     shop.guard.store.commit(SHOP, [Delete(LEDGER, row.id, row.version)])
     swept = shop.scan(days=1).swept
-    assert [fault.startswith(f"anchor: {SHOP}: ") for fault in swept.faults] == [True]
+    assert [fault.startswith(f"integrity: {SHOP}: ") for fault in swept.faults] == [True]
     assert set(document(place, swept.anchored)["heads"]) == {OTHER}
     assert verify_store(shop.guard).exit_code == 1
 
@@ -271,7 +273,7 @@ def test_the_newest_document_that_was_removed_is_missed_also_after_the_next_was_
     name = names(place)[-1]
     del place.kept[name]
     swept = shop.scan(days=1).swept
-    assert swept.anchored and swept.faults == (f"anchor: the anchor {name}, which this store wrote, is gone",)
+    assert swept.anchored and swept.faults == (f"integrity: the anchor {name}, which this store wrote, is gone",)
     assert name in only_fault(verify_store(shop.guard))
     scan(shop, days=1)
     assert name in only_fault(verify_store(shop.guard))
@@ -309,7 +311,9 @@ def test_a_document_that_somebody_else_put_in_the_place_of_today_is_told_and_not
     place.kept[forged.name] = forged.to_bytes()
     for _ in range(2):
         swept = shop.scan().swept
-        assert swept.faults == (f"anchor: {forged.name} does not follow the anchor before it: somebody else wrote it",)
+        assert swept.faults == (
+            f"integrity: {forged.name} does not follow the anchor before it: somebody else wrote it",
+        )
     swept = shop.scan(days=1).swept
     assert document(place, swept.anchored)["previous"]["name"] == last.name
 
@@ -332,16 +336,215 @@ def test_the_id_of_the_store_is_its_own_and_a_changed_one_is_found(shop: Ledgers
     assert len(verified.faults) == 2 and all("store's id was changed" in fault for fault in verified.faults)
 
 
-def test_two_stores_share_a_place_and_neither_speaks_for_the_other(
+def test_two_stores_with_other_jobs_share_a_place_and_neither_speaks_for_the_other(
     shop: Ledgers, place: Unchecked, tmp_path: Path
 ) -> None:
     (tmp_path / "second").mkdir()
-    with estate(tmp_path / "second", place, "5ec0nd") as second:
+    with ledgers(tmp_path / "second", place, "5ec0nd") as second:
+        second.write("their-job", "first record")
         assert scan(second, days=5) == "heads/2026-03-07-5ec0nd0002.json"
         for telling in (shop, second):
             verified = verify_store(telling.guard)
             assert verified.exit_code == 0
             assert any("anchors of another store" in told for told in verified.not_looked_at)
+
+
+def test_a_store_is_not_anchored_where_another_store_has_anchored_jobs_of_these_names_and_verify_cannot_tell(
+    shop: Ledgers, place: Unchecked, tmp_path: Path
+) -> None:
+    (tmp_path / "second").mkdir()
+    with estate(tmp_path / "second", place, "5ec0nd") as second:
+        for _ in range(2):
+            swept = second.scan(days=5).swept
+            assert swept.anchored == ""
+            [fault] = swept.faults
+            assert "of another store and names the job" in fault and "a place of its own" in fault
+        assert store_id(second.guard.store) is None
+        verified = verify_store(second.guard)
+        assert (verified.exit_code, verified.faults, len(verified.unclear)) == (2, (), 2)
+    assert verify_store(shop.guard).exit_code == 0
+
+
+def forget_anchors(telling: Ledgers) -> None:
+    """Remove what the store remembers of its anchors."""
+    store = telling.guard.store
+    for kind in store.kinds(PARTITION):
+        store.commit(PARTITION, [Delete(kind, row.id, row.version) for row in all_rows(store, PARTITION, kind)])
+
+
+def told_by_another(bodies: list[Body]) -> list[Body]:
+    """Every entry tells another story."""
+    return [{**body, "data": {**body["data"], "by": "mallory"}} for body in bodies]
+
+
+def test_all_of_history_written_anew_under_another_id_is_never_good_and_never_anchored(
+    shop: Ledgers, place: Unchecked
+) -> None:
+    for job in (SHOP, OTHER):
+        rewrite(shop.guard.store, job, told_by_another)
+    forget_anchors(shop)
+    kept = dict(place.kept)
+    for _ in range(2):
+        verified = verify_store(shop.guard)
+        assert (verified.exit_code, len(verified.unclear)) == (2, 2)
+        assert "written anew under another id" in verified.unclear[0]
+        assert "of another store and names the job" in shop.scan(days=1).swept.faults[0]
+    assert place.kept == kept
+    store = shop.guard.store  # who writes rows as well may make the id by hand: the scan anchors, verify stays unclear
+    store.commit(PARTITION, [Put("store", "store", {"schema": 1, "id": "0badid", "at": "2026-03-09T00:00:00Z"}, None)])
+    shop.scan(days=1)
+    assert verify_store(shop.guard).exit_code == 2
+
+
+def too_large(name: str) -> Any:
+    raise NotADocument(f"{name} is larger than any anchor", "look at it")
+
+
+class WithJunk(Unchecked):
+    """A place in which the documents of these names are of a size that nobody wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.junk: set[str] = set()
+
+    def read(self, name: str) -> bytes | None:
+        return too_large(name) if name in self.junk else super().read(name)
+
+    def names(self) -> list[str]:
+        return sorted({*super().names(), *self.junk})
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2026-03-04", "2026-03-05", "2026-03-06", "2099-01-01"])
+@pytest.mark.parametrize("of", ["57a7e0002", "zzzz"])
+def test_a_document_that_is_too_large_ends_no_anchoring_and_hides_no_rewriting(
+    tmp_path: Path, day: str, of: str
+) -> None:
+    place = WithJunk()
+    with estate(tmp_path, place) as telling:
+        for _ in range(2):
+            release_and_scan(telling)
+        place.junk = {f"heads/{day}-{of}.json"}
+        written = [telling.scan(days=1).swept.anchored for _ in range(4)]
+        taken = of != "zzzz" and day in ("2026-03-05", "2026-03-06")
+        assert written.count("") == (1 if taken else 0) and written[-1]
+        rewrite(telling.guard.store, SHOP, another_reason)
+        verified = verify_store(telling.guard)
+        assert any(fault.startswith(f"ledger of {SHOP}: entry ") for fault in verified.faults)
+        assert any("larger than any anchor" in fault for fault in verified.faults) is (of != "zzzz")
+
+
+def forged_today(telling: Ledgers, place: Unchecked, **changes: Any) -> str:
+    """Tomorrow's document, planted by somebody who knows the newest one; then it is tomorrow."""
+    name = names(place)[-1]
+    newest = Anchor.from_bytes(name, place.kept[name])
+    telling.clock.advance(days=1)
+    made = replace(newest, at=telling.clock.now(), previous=Link(name, digest_of(place.kept[name])), **changes)
+    place.kept[made.name] = made.to_bytes()
+    return made.name
+
+
+@pytest.mark.parametrize("how", ["no heads", "heads that are not in the ledger", "a last good head that never was"])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_planted_document_that_follows_the_last_one_is_not_adopted_and_hides_no_rewriting(
+    shop: Ledgers, place: Unchecked, how: str, remembered: bool
+) -> None:
+    newest = Anchor.from_bytes(names(place)[-1], place.kept[names(place)[-1]])
+    changes: dict[str, dict[str, Any]] = {
+        "no heads": {"heads": {}},
+        "heads that are not in the ledger": {"heads": {**newest.heads, SHOP: Head(90, "a" * 64)}},
+        "a last good head that never was": {"last_good": {"never": (Head(9, "b" * 64), newest.name)}},
+    }
+    name = forged_today(shop, place, **changes[how])
+    rewrite(shop.guard.store, SHOP, another_reason)
+    if remembered:
+        [fault] = shop.scan().swept.faults
+        assert f"{name} is not what this store would have written" in fault
+    faults = shop.scan(days=1).swept.faults
+    assert any(f"{SHOP}: " in fault for fault in faults), "the next anchor does not take the rewritten ledger"
+    assert set(document(place, names(place)[-1])["heads"]) == {OTHER}
+
+
+def test_a_planted_document_hides_no_rewriting_where_the_store_forgot_its_last_one(
+    shop: Ledgers, place: Unchecked
+) -> None:
+    forged_today(shop, place, heads={})
+    store = shop.guard.store
+    [row] = all_rows(store, PARTITION, "last")
+    store.commit(PARTITION, [Delete("last", row.id, row.version)])
+    rewrite(store, SHOP, another_reason)
+    swept = shop.scan(days=1).swept
+    assert any(f"{SHOP}: " in fault for fault in swept.faults)
+
+
+def test_two_clocks_that_differ_at_midnight_leave_no_fault(shop: Ledgers, place: Unchecked) -> None:
+    midnight = datetime(2026, 3, 8, tzinfo=UTC)
+    ahead = replace(shop.guard, clock=Clock(midnight + timedelta(seconds=20)))
+    behind = replace(shop.guard, clock=Clock(midnight - timedelta(seconds=20)))
+    for guard in (ahead, behind, ahead, behind):
+        assert anchor_heads(guard).faults == ()
+    assert names(place)[-1].startswith("heads/2026-03-08") and len(names(place)) == 6
+    assert verify_store(shop.guard).exit_code == 0
+    far = replace(shop.guard, clock=Clock(midnight - timedelta(hours=2)))
+    assert "of a day to come" in anchor_heads(far).faults[0]
+
+
+def edited(telling: Ledgers, **members: Any) -> None:
+    """The newest entry of a ledger, edited by hand."""
+    row = list(all_rows(telling.guard.store, OTHER, LEDGER))[-1]
+    telling.guard.store.commit(OTHER, [Put(LEDGER, row.id, {**row.body, **members}, row.version)])
+
+
+def nested(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(depth):
+        made = {"a": made}
+    return made
+
+
+def put_row(telling: Ledgers, partition: str, **members: Any) -> None:
+    store = telling.guard.store
+    row, there = store.get(SHOP, JOB, JOB_ROW), store.get(partition, JOB, JOB_ROW)
+    assert row
+    store.commit(partition, [Put(JOB, JOB_ROW, {**row.body, **members}, there.version if there else None)])
+
+
+BAD_ROWS: dict[str, Callable[[Ledgers], None]] = {
+    "a number that is a list": lambda telling: edited(telling, number=[]),
+    "a number that is true": lambda telling: edited(telling, number=True),
+    "a hash that is a number": lambda telling: edited(telling, hash=7),
+    "a time that is an object": lambda telling: edited(telling, at={}),
+    "deep data": lambda telling: edited(telling, data=nested(400)),
+    "a partition that no job is called": lambda telling: put_row(telling, "x y", name="x y"),
+    "a job of a later version": lambda telling: put_row(telling, OTHER, schema=2),
+    "the row of another job": lambda telling: put_row(telling, OTHER),
+}
+
+
+@pytest.mark.parametrize("what", BAD_ROWS)
+def test_one_bad_row_keeps_neither_verify_nor_the_anchor_from_the_other_jobs(
+    shop: Ledgers, place: Unchecked, what: str
+) -> None:
+    BAD_ROWS[what](shop)
+    swept = shop.scan(days=1).swept
+    assert len(swept.faults) <= 1 and SHOP in document(place, swept.anchored)["heads"]
+    alone = verify_store(shop.guard)
+    assert alone.exit_code == (2 if "later version" in what else 1)
+    rewrite(shop.guard.store, SHOP, another_reason)
+    assert any("written anew" in fault for fault in verify_store(shop.guard).faults)
+
+
+def test_what_is_no_regular_file_in_the_folder_hangs_nobody(tmp_path: Path) -> None:
+    (tmp_path / "anchors").mkdir()
+    place = FolderAnchors(tmp_path / "anchors")
+    with estate(tmp_path, place) as telling:
+        for _ in range(2):
+            release_and_scan(telling)
+        os.mkfifo(tmp_path / "anchors" / "heads" / "2020-01-01-zzzz.json")
+        os.mkfifo(tmp_path / "anchors" / "heads" / f"2026-03-05-{store_id(telling.guard.store)}.json")
+        verified = verify_store(telling.guard)
+        assert "is no regular file" in only_fault(verified)
+        assert "is no regular file" in telling.scan(days=1).swept.faults[0]
+        assert telling.scan(days=1).swept.anchored
 
 
 def test_a_place_that_is_down_stops_no_scan_and_verify_cannot_tell(shop: Ledgers, place: Unchecked) -> None:

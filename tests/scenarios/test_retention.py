@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,24 +13,32 @@ from typing import Any
 
 import pytest
 
-from driftguard.errors import CannotTell, NotFound, Unavailable
+from driftguard.errors import BadConfiguration, CannotTell, NotFound, Unavailable
 from driftguard.flow.halt import Decision
+from driftguard.flow.ledger import GENESIS
 from driftguard.flow.ports import Delete, Note, Put, Receipt
-from driftguard.guard import index
+from driftguard.guard import calls, index
+from driftguard.guard.blobs import load_baseline
 from driftguard.guard.doctor import examine
 from driftguard.guard.halting import load_evidence
 from driftguard.guard.jobs import move, proposals
+from driftguard.guard.legal_hold import hold, unhold
 from driftguard.guard.purged import PURGED
+from driftguard.guard.recorded import Naming
+from driftguard.guard.reseal_bodies import entries_of, still_named
 from driftguard.guard.retention import MARK, SWEEP, purge
 from driftguard.guard.review import find_halt, list_halts
-from driftguard.guard.rows import CHECK, HALT, LEDGER, OUTBOX, PROPOSAL, RECORD, HaltRow
+from driftguard.guard.rows import CALL, CHECK, HALT, LEDGER, OUTBOX, PROPOSAL, RECORD, HaltRow
 from driftguard.guard.scan import gate_every_job
 from driftguard.guard.verify import verify_in_store
+from driftguard.policies_folder import policies_folder
+from driftguard.policy_file import load_policy
 from tests.scenarios.kept import (
     POLICY,
     WHY,
     Clock,
     Dying,
+    moved_by_an_earlier_version,
     overwrite,
     purged,
     purged_in,
@@ -45,13 +54,17 @@ from tests.scenarios.steps import (
     SHOP_DNS,
     cleared,
     decided,
+    deploy,
     halted,
     job_row,
     ledger,
     set_dns,
     story,
 )
-from tests.world import DANA, JOB, VNET, World
+from tests.world import DANA, JOB, PROVIDERS, VNET, World
+
+NSG = f"{PROVIDERS}/networkSecurityGroups/nsg-web"
+ROUTES = f"{PROVIDERS}/routeTables/rt-shop"
 
 
 @pytest.fixture
@@ -388,3 +401,177 @@ def test_a_scan_of_every_job_purges_and_one_of_named_jobs_does_not(shop: World) 
     report = gate_every_job(shop.guard)
     assert report.swept.purged["halts"] == 2
     assert halt.id not in rows(shop, HALT)
+
+
+def moved_and_renewed(shop: World, move: Callable[[World, str, str, str], None]) -> str:
+    """NAT moved to another job, and both jobs recorded anew since; the key of the other job's earlier baseline."""
+    use_policy(shop)
+    shop.first_record(VNET, NAT)
+    move(shop, JOB, "other", NAT)
+    earlier = job_row(shop, "other").baseline
+    clearance = cleared(shop.check("o-1", job="other"))
+    shop.sandbox.patch(NAT, {"properties": {"idleTimeoutInMinutes": 9}}, as_="pipeline")
+    shop.record("o-1", job="other", clearance=clearance, naming=Naming(resources=(NAT,)))
+    clearance = cleared(shop.check("run-1"))
+    deploy(shop, VNET, dhcpOptions={"dnsServers": ["10.20.0.55"]})
+    shop.record("run-1", clearance=clearance, naming=Naming(resources=(VNET,)))
+    return earlier
+
+
+def moved(shop: World, source: str, to: str, resource: str) -> None:
+    move(shop.guard, source, to, by=DANA, reason=WHY, resources=(resource,))
+
+
+def bodies_of(shop: World, baseline: str) -> list[bool]:
+    """Of each entry of a stored baseline whether its body is there."""
+    store = shop.guard.store
+    return [store.read(entry.pack) is not None for entry in load_baseline(store, baseline).entries.values()]
+
+
+@pytest.mark.parametrize("move", [moved, moved_by_an_earlier_version])
+def test_a_job_under_hold_keeps_its_earlier_baselines_with_bodies_that_moved_to_it(
+    shop: World, move: Callable[[World, str, str, str], None]
+) -> None:
+    earlier = moved_and_renewed(shop, move)
+    assert job_row(shop, "other").baseline != earlier
+    hold(shop.guard, "other", by=DANA, reason=WHY)
+    for _ in range(3):
+        purged_in(shop, days=25)
+    assert bodies_of(shop, earlier) == [True]
+    unhold(shop.guard, "other", by=DANA, reason=WHY)
+    for _ in range(3):
+        purged_in(shop, days=25)
+    assert shop.guard.store.read(earlier) is None
+    require_whole(shop)
+    require_whole(shop, "other")
+    assert unnamed(shop, "other") == unnamed(shop) == set()
+
+
+def test_a_body_that_moved_is_kept_for_the_period_after_its_new_job_names_it_no_more(shop: World) -> None:
+    earlier = moved_and_renewed(shop, moved)
+    for _ in range(7):
+        purged(shop)
+        assert bodies_of(shop, earlier) == [True]
+        shop.advance(days=1)
+    purged_in(shop, days=2)
+    assert shop.guard.store.read(earlier) is None
+
+
+def test_a_body_stays_that_moves_on_to_a_job_already_read_while_jobs_are_asked_what_they_name(shop: World) -> None:
+    use_policy(shop)
+    shop.first_record(VNET, NAT, job="a")
+    shop.first_record(NSG, job="m")
+    shop.first_record(ROUTES, job="z")
+    store = shop.guard.store
+    [pack] = store.blobs("a/pack/")
+    moved_by_an_earlier_version(shop, "a", "z", NAT)
+    clearance = cleared(shop.check("run-1", job="a"))
+    deploy(shop, VNET, dhcpOptions={"dnsServers": ["10.20.0.55"]})
+    shop.record("run-1", job="a", clearance=clearance, naming=Naming(resources=(VNET,)))
+    shop.advance(days=2)
+    shop.check("run-2", job="a")
+    assert pack not in {entry.pack for entry in entries_of(shop.guard, job_row(shop, "a"))}
+
+    class MovesOn(Dying):
+        """Once `z` is about to be read, an earlier version in another process moves the resource on to `m`."""
+
+        moved = False
+
+        def get(self, partition: str, kind: str, row_id: str) -> Any:
+            if partition == "z" and kind == "job" and not self.moved:
+                self.moved = True
+                moved_by_an_earlier_version(shop, "z", "m", NAT)
+            return store.get(partition, kind, row_id)
+
+    racing = MovesOn(store)
+    assert still_named(replace(shop.guard, store=racing), [pack]) == [pack]
+    assert racing.moved
+    assert pack in {entry.pack for entry in load_baseline(store, job_row(shop, "m").baseline).entries.values()}
+
+
+def test_without_a_named_policy_nothing_is_removed_and_a_store_that_is_purged_by_one_says_so(shop: World) -> None:
+    halt = with_a_past(shop)
+    by_policy, built_in = shop.guard, load_policy(None, folder=policies_folder())
+    shop.advance(days=900)
+    shop.guard = replace(by_policy, policy=lambda: built_in)
+    for _ in range(3):
+        assert purged(shop) == {}
+        shop.advance(days=1)
+    assert shop.guard.store.list(SWEEP, MARK) == []
+    shop.guard = by_policy
+    assert purged(shop) == {}
+    shop.guard = replace(by_policy, policy=lambda: built_in)
+    shop.advance(days=1)
+    with pytest.raises(BadConfiguration, match="no policy is named here"):
+        purged(shop)
+    assert halt.id in rows(shop, HALT)
+
+
+def many_jobs(shop: World, count: int, **members: Any) -> list[str]:
+    """Jobs that nothing is recorded of, each with a check of long ago."""
+    use_policy(shop)
+    shop.first_record(VNET)
+    row = shop.guard.store.get(JOB, "job", "job")
+    assert row
+    bare = {**row.body, "baseline": "", "ledger_number": 0, "ledger_head": GENESIS, **members}
+    names = [f"a-{number:03d}" for number in range(count)]
+    for name in names:
+        check = Put(CHECK, "c-1", {"at": "2020-01-01T00:00:00.000000Z", "readings": ""}, None)
+        shop.guard.store.commit(name, [Put("job", "job", {**bare, "name": name}, None), check])
+    return names
+
+
+class Ticking(Clock):
+    """A clock on which every look at a job takes four seconds."""
+
+    def monotonic(self) -> float:
+        self.at += timedelta(seconds=4)
+        return self.at.timestamp()
+
+
+def test_a_large_estate_is_purged_whole_by_scans_that_each_reach_a_part_of_it(shop: World) -> None:
+    names = many_jobs(shop, 120)
+    clock = Ticking(shop.guard.clock.now())
+    guard = replace(shop.guard, clock=clock)
+    scans = removed = 0
+    while removed < len(names) and scans < 30:
+        removed += purge(guard, guard.policy()).get("checks", 0)
+        clock.at += timedelta(days=15)
+        scans += 1
+    assert removed == len(names), "a job that waits for its turn for two months is no clock that jumped"
+    assert 5 < scans < 15
+
+
+def test_jobs_that_cannot_be_purged_do_not_keep_the_others_from_their_turn(shop: World) -> None:
+    names = many_jobs(shop, 60, schema=2)
+    shop.first_record(NAT, job="z-job")
+    clock = Ticking(shop.guard.clock.now())
+    guard = replace(shop.guard, clock=clock)
+    for _ in range(6):
+        with suppress(CannotTell):
+            purge(guard, guard.policy())
+        clock.at += timedelta(days=1)
+    marks = {row.id: row.body for row in shop.guard.store.list(SWEEP, MARK)}
+    assert {*names, JOB, "z-job"} <= set(marks)
+    assert [name for name in marks if marks[name].get("failed")] == names
+    with pytest.raises(CannotTell, match=r"the job a-\d+ could not be purged"):
+        purge(guard, guard.policy())
+
+
+def test_a_halt_that_an_earlier_version_opened_again_is_removed_over_its_tombstone(shop: World) -> None:
+    halt = with_a_past(shop)
+    shop.guard.store.commit(JOB, [Put(PURGED, halt.id, {"schema": 1, "halt": halt.id}, None)])
+    assert purged_in(shop, days=100)["halts"] == 2
+    with pytest.raises(NotFound, match="90 days after it was closed"):
+        find_halt(shop.guard, halt.id)
+
+
+@pytest.mark.parametrize("partition", [JOB, calls.SCANS, "never-recorded"])
+def test_old_answers_to_long_calls_go_also_where_no_further_call_begins(shop: World, partition: str) -> None:
+    use_policy(shop)
+    shop.first_record(VNET)
+    for text in ("x", "y" * 300_000):
+        begun = calls.begin(shop.guard, partition, "check", "dana")
+        calls.finish(shop.guard, begun, calls.Outcome(answer={"told": text}))
+    assert purged_in(shop, hours=1)["calls"] == 2
+    assert rows(shop, CALL, partition) == shop.guard.store.blobs(f"{partition}/call/") == []

@@ -47,7 +47,8 @@ class AzureAnchors(Anchors):
     """The port `Anchors` on `azure://ACCOUNT/CONTAINER`, by a connection string or else signed in.
 
     Raises BadConfiguration for an address that cannot be one. Every call raises Unavailable, and BadConfiguration where the
-    container is not there or the connection string is of no use; `read` NotADocument for a blob that is too large. `retries` bounds how often one request is sent again.
+    container is not there or the connection string is of no use; `read` NotADocument for a blob that is too large.
+    `retries` bounds how often one request is sent again.
     """
 
     def __init__(
