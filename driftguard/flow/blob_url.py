@@ -36,7 +36,8 @@ _LONGEST_NAME = 1024  # characters, decoded
 _LONGEST_TEXT = 16_384  # a name of 1,024 characters with all of it encoded, and what stands before it
 _PLAIN = "/-._~!$&'()*+,;=:@"
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SIGNATURE = re.compile(r"(?:^|[?&;/])sig=", re.IGNORECASE)
+_SIGNATURE = re.compile(r"(?<![a-z0-9])sig\s*=", re.IGNORECASE)
+_MOST_ENCODED = 8  # times over; what is still encoded then is no name that anybody gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _decoded(name: str) -> str:
         decoded = unquote_to_bytes(name).decode("utf-8")
     except UnicodeError:
         raise _malformed("its name is not UTF-8") from None
-    if _SIGNATURE.search(decoded) or _SIGNATURE.search(unquote(decoded)):
+    if _may_hold_a_signature(decoded):
         raise _malformed("it may hold a shared access signature")
     if not decoded.isprintable() or "\\" in decoded:
         raise _malformed("its name has a character that cannot be shown, or a backslash")
@@ -109,6 +110,18 @@ def _decoded(name: str) -> str:
     if decoded.endswith("/") or {".", ".."} & set(decoded.split("/")):
         raise _malformed("its name ends with a slash, or has . or .. between slashes")
     return decoded
+
+
+def _may_hold_a_signature(text: str) -> bool:
+    """Whether a shared access signature may be in it, however often it is encoded."""
+    for _ in range(_MOST_ENCODED):
+        if _SIGNATURE.search(text):
+            return True
+        once_less = unquote(text)
+        if once_less == text:
+            return False
+        text = once_less
+    return True
 
 
 def _malformed(why: str) -> WrongUse:

@@ -2,14 +2,14 @@
 
 Rules:
 - No doubled key (two readers could see two states), no NaN, no Infinity, no number that becomes one.
-- Large whole numbers written with a fraction or an exponent are read exactly.
+- Large whole numbers written with a fraction or an exponent are read exactly; every number is, where it is asked for.
 - What is refused is said without a part of what was read, which may hold secrets.
 """
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 
@@ -17,8 +17,11 @@ class NotJson(ValueError):
     """These bytes are not one JSON object; the message says why, without a part of them."""
 
 
-def parse_object(data: bytes, what: str = "the body") -> dict[str, Any]:
-    """The JSON object that the bytes are; `what` names them in a message. Raises NotJson."""
+def parse_object(data: bytes, what: str = "the body", *, exact: bool = False) -> dict[str, Any]:
+    """The JSON object that the bytes are; `what` names them in a message. Raises NotJson.
+
+    With `exact`, what is written with a fraction or an exponent is a Decimal, digit by digit.
+    """
     if not data.strip():
         raise NotJson(f"{what} is empty")
     try:
@@ -26,7 +29,7 @@ def parse_object(data: bytes, what: str = "the body") -> dict[str, Any]:
             data.decode("utf-8-sig"),
             object_pairs_hook=_object_without_doubled_keys,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_exactly if exact else _finite,
         )
     except _Refused as why:
         raise NotJson(f"{what} has {why}") from None
@@ -54,6 +57,13 @@ def _refuse_constant(_: str) -> NoReturn:
     raise _Refused("a number that JSON does not know")
 
 
+def _exactly(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise _Refused("a number with an exponent that cannot be read") from None
+
+
 _EXACT = 2.0**53  # from here on neighbouring whole numbers are one and the same float
 
 
@@ -63,7 +73,7 @@ def _finite(text: str) -> float | int:
         return value
     if value in (float("inf"), float("-inf")):
         raise _Refused("a number that is too large")
-    exact = Decimal(text)
+    exact = _exactly(text)
     if exact != int(exact):
         raise _Refused("a number with more digits than can be compared")
     return int(exact)

@@ -5,7 +5,7 @@ Rules:
 - A settled reading is kept as the candidate. It is accepted only where a source of attribution covers the time from the
   clearance to that reading and knows no other writer; a job's first record needs no such proof.
 - Where no source tells who writes resources of the kind, a recorded one is accepted as it was recorded, and held as anything
-  else; a new one is not accepted: it halts after the limit.
+  else; a new one is not accepted, whichever record it is of: it halts after the limit.
 - Another writer in that time holds the resource: it keeps its old snapshot, and a halt opens.
 - After `pending_limit` what is still pending halts as unreadable, so that a reviewer can waive it for one run.
 """
@@ -22,7 +22,6 @@ from driftguard.flow.attribute import (
     DATE_TICK,
     attribute,
     is_covered,
-    is_untold,
 )
 from driftguard.flow.check import Finding, FindingKind
 from driftguard.flow.evidence import Coverage
@@ -49,6 +48,7 @@ from driftguard.guard.work import Work, attempts_on, sealed_under
 
 _SILENT = (FindingKind.UNREADABLE, FindingKind.IN_FLIGHT)
 
+_NOT_ACCEPTED = "readable now, but no source tells whether it is still what its run left: name it in a record again"
 _UNCOVERED = "settled, but no source of attribution covers the time since the clearance yet"
 
 
@@ -56,6 +56,13 @@ def save(guard: Guard, job: JobRow, record: str, context: dict[str, Any], taken:
     """Write down what is pending after a record; an empty list clears it."""
     items = {item.seen.finding.ref.key: _item(item.seen) for item in taken if item.fate is Fate.PENDING}
     _store(guard, job, record, {"context": context, "items": items})
+
+
+def waited_for_still(taken: accepting.Taken) -> accepting.Taken:
+    """What waits for a record that names it, after one that does not; nothing that was read of it meanwhile counts."""
+    found = taken.seen.finding
+    detail = found.detail if found.kind in _SILENT else _NOT_ACCEPTED
+    return accepting.Taken(Seen(replace(found, detail=detail)), Fate.PENDING)
 
 
 def is_settling(guard: Guard, job: JobRow, rules: JobPolicy, now: datetime) -> bool:
@@ -182,6 +189,10 @@ def _outcome(
     if found.kind is FindingKind.GONE and found.ref.key not in entries:
         return None  # named, and not there (yet): saying nothing would leave it unguarded
     foreign, author, own_deletion = False, None, False
+    # Of such a kind nobody will ever tell whether what is read now is still what the run left.
+    untold = bool(guard.sources) and not any(found.ref.kind in source.kinds for source in guard.sources)
+    if untold and found.ref.key not in entries:
+        return waited_for_still(accepting.Taken(item, Fate.PENDING))
     if context["since"]:
         window = (from_text(context["since"]), found.after.at or guard.clock.now())
         refs = with_parents([found.ref])
@@ -190,12 +201,10 @@ def _outcome(
         foreign = bool(foreign_writers(answers, found.ref, window, own)) and holds_writes(rules)
         author = attribute(found.ref, answers, window, own)
         own_deletion = deleted_by_run(answers, found.ref, window, own)
-        untold = is_untold(answers, found.ref.kind) and found.ref.key in entries
-        if untold:
-            # Nobody will ever tell whether what is read now is still what the run left.
-            foreign = holds_writes(rules) and (bool(found.configuration) or found.kind is FindingKind.GONE)
-        elif not foreign and not is_covered(answers, window[1], found.ref.kind):
+        if not (foreign or untold or is_covered(answers, window[1], found.ref.kind)):
             return accepting.Taken(replace(item, finding=replace(found, detail=_UNCOVERED)), Fate.PENDING)
+    if untold:
+        foreign = holds_writes(rules) and (bool(found.configuration) or found.kind is FindingKind.GONE)
     return accepting.judge_fate(
         item,
         named=True,

@@ -4,6 +4,7 @@ Rules:
 - Under a clearance, or as the first record, the set is swapped (accepting.py); otherwise it is written down as a proposal.
 - A clearance that ended in time is taken up again with the halt that it passed under.
 - Where no source tells who writes resources of a kind, the run's own word counts for what it names, and for nothing else.
+- What an earlier record waits for, and this one does not take over, is waited for still: it was named once.
 - What a late log may still tell of the time between clearance and record is remembered.
 """
 
@@ -114,6 +115,7 @@ class Recorder:
         entries = self._recorded()
         observer = Observer(self.guard, job, self.policy, entries)
         holds = run_window.holds_writes(self.rules)
+        waited = {ref.key for ref in pending.waiting_for(self.guard, job)} - entries.keys()
         taken, would_hold = [], []
         for item in self.read.seen:
             ref = item.finding.ref
@@ -124,26 +126,26 @@ class Recorder:
             own_deletion = bool(window and run_window.deleted_by_run(self.read.answers, ref, window, own))
             if ref.key in entries:
                 would_hold.append(run_window.would_hold(self.rules, item.finding, foreign, own_deletion))
-            taken.append(
-                accepting.judge_fate(
-                    item,
-                    named=self._is_named(ref),
-                    recorded=ref.key in entries,
-                    foreign=foreign and holds,
-                    author=attribute(ref, self.read.answers, window, own) if window else None,
-                    halt=halt,
-                    held=held,
-                    observer=observer,
-                    policy=self.policy,
-                    proven=proven,
-                    own_deletion=own_deletion or run_window.is_observed(self.rules),
-                    log_complete=run_window.nothing_more_is_told(self.read.answers, self.read.until, ref.kind),
-                )
+            one = accepting.judge_fate(
+                item,
+                named=self._is_named(ref),
+                recorded=ref.key in entries,
+                foreign=foreign and holds,
+                author=attribute(ref, self.read.answers, window, own) if window else None,
+                halt=halt,
+                held=held,
+                observer=observer,
+                policy=self.policy,
+                proven=proven,
+                own_deletion=own_deletion or run_window.is_observed(self.rules),
+                log_complete=run_window.nothing_more_is_told(self.read.answers, self.read.until, ref.kind),
             )
+            left_out = one.fate is Fate.UNTOUCHED and ref.key in waited
+            taken.append(pending.waited_for_still(one) if left_out else one)
         if first and not any(item.fate is Fate.RECORDED for item in taken):
             raise CannotTell(_nothing_readable(taken), "nothing was recorded: mend it and record again")
         recorded = self._swap(taken, entries, halt, context)
-        untold = run_window.told_of_untold(taken, self.read.answers)
+        untold = run_window.told_of_untold(taken, self.read.answers, self.named.claimed)
         return replace(recorded, told=(*recorded.told, *filter(None, would_hold), *untold))
 
     def _is_named(self, ref: ResourceRef) -> bool:

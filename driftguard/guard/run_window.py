@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -84,14 +84,17 @@ def nothing_more_is_told(answers: Sequence[Events], until: datetime, kind: str) 
     return is_covered(answers, until, kind) or is_untold(answers, kind)
 
 
-def told_of_untold(taken: Sequence[accepting.Taken], answers: Sequence[Events]) -> list[str]:
-    """What is told of resources that differ from what was recorded, and of which no source tells who wrote them."""
+def told_of_untold(taken: Sequence[accepting.Taken], answers: Sequence[Events], claimed: Collection[str]) -> list[str]:
+    """What is told of resources that differ from what was recorded, and of which no source tells who wrote them.
+
+    `claimed`: keys that the run names. What became recorded without that was decided on, and is told with its halt.
+    """
     told = []
     for kind in sorted({item.seen.finding.ref.kind for item in taken}):
         if not is_untold(answers, kind):
             continue
         changed = [item for item in taken if item.seen.finding.ref.kind == kind and item.seen.finding.configuration]
-        recorded = sum(1 for item in changed if item.fate is Fate.RECORDED)
+        recorded = sum(1 for item in changed if item.fate is Fate.RECORDED and item.seen.finding.ref.key in claimed)
         left = sum(1 for item in changed if item.fate is Fate.UNTOUCHED)
         if recorded:
             told.append(

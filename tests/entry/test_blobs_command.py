@@ -67,6 +67,14 @@ def test_a_signature_is_refused_and_not_repeated(option: str, shop: Shop, mine: 
     assert "never needed" in ran.err
 
 
+@pytest.mark.parametrize("end", [",sig=", "/x,sig=", "/x%2Csig%3D", "/x%252526sig%25253D"])
+def test_a_signature_that_is_hidden_in_a_name_is_not_repeated_either(end: str, shop: Shop, mine: Blobs) -> None:
+    ran = shop("record", "--job", JOB, "--container", f"{mine.url}{end}{SIGNATURE}")
+
+    assert ran.code == 3
+    assert SIGNATURE not in ran.out + ran.err
+
+
 def test_a_container_that_is_not_there_records_nothing(shop: Shop) -> None:
     ran = shop("record", "--job", JOB, "--container", f"{HOST}/not-there-at-all")
 

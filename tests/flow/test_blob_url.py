@@ -124,6 +124,14 @@ def test_what_is_no_address_of_a_blob_is_refused(text: str) -> None:
         f"{BLOB}#sig={SECRET}",
         f"{BLOB}%3Fsv=1&sig={SECRET}",
         f"{BLOB}%253Fsv=1%2526sig%253D&sig={SECRET}",
+        f"{BLOB},sig={SECRET}",
+        f"{BLOB} SIG ={SECRET}",
+        f"{BLOB}%2Csig%3D{SECRET}",
+        f"{BLOB}%25252Csv%25253D1%252526sig%25253D{SECRET}",
+        f"{BLOB}{'%' + '25' * 40}26sig=%{SECRET}",
+        f"https://evil.example/config/x,sig={SECRET}",
+        f"https://evil.example/config/x%26sig%3D{SECRET}",
+        f"https://evil.example/config/x%2526sig%253D{SECRET}",
         f"{CONTAINER}?restype=container&sig={SECRET}",
         f"https://user:{SECRET}@stshop.blob.core.windows.net/config/x",
         f"https://evil.example/config/x?sig={SECRET}",
@@ -138,6 +146,11 @@ def test_a_secret_in_the_text_is_refused_without_being_repeated(text: str) -> No
         parse_ref(text)
 
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["design=1", "a%3Db", "signature.json", "sig/1=2", "sig-2=1"])
+def test_a_name_that_only_looks_like_a_signature_is_one(name: str) -> None:
+    assert parse_ref(f"{CONTAINER}/{name}").type == BLOB_TYPE
 
 
 @pytest.mark.parametrize(("suffix", "cloud"), BLOB_HOSTS.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import zlib
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from driftguard.adapters.readers.by_kind import ByKind
-from driftguard.errors import HaltOpen, NotAllowed, WrongUse
+from driftguard.errors import Busy, HaltOpen, NotAllowed, WrongUse
 from driftguard.flow.attribute import Actor
 from driftguard.flow.check import FindingKind
 from driftguard.flow.halt import Decision, State
@@ -21,12 +22,13 @@ from driftguard.flow.path import format_path
 from driftguard.flow.reading import Cause, Outcome
 from driftguard.flow.record import Fate
 from driftguard.guard.check import Answer
+from driftguard.guard.jobs import accept, show_job
 from driftguard.guard.record import Naming, Recorded
 from driftguard.sandbox import Sandbox
 from tests.adapters.readers.blob_shop import Blobs, blob_reader, blobs
 from tests.azurite.server import Azurite
 from tests.scenarios.steps import ROBS_DNS, cleared, confirmed, decided, halted, held, job_row, set_dns, stored_halt
-from tests.world import VNET, World, world
+from tests.world import DANA, JOB, VNET, World, world
 
 # No waiting, and one reviewer is enough: who writes a blob is never known.
 POLICY = "version: 1\ndefaults: {{stability_gap: 0s, settle: 0s, unknown_author: allow{more}}}\n"
@@ -381,6 +383,98 @@ def test_an_unreadable_blob_that_is_as_it_was_is_accepted_at_once(shop: Shop) ->
     shop.world.guard = replace(shop.world.guard, reader=real)
 
     assert cleared(shop.check("run-2"))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_new_blob_that_could_not_be_read_at_its_record_is_not_accepted_later_but_halts_until_a_record_names_it(
+    shop: Shop, first: bool
+) -> None:
+    blob, other = shop.put("settings.json", SETTINGS), shop.put("other.json", SETTINGS)
+    if not first:
+        shop.record(None, other)
+        cleared(shop.check("run-0"))
+    real = shop.world.guard.reader
+    shop.world.guard = replace(shop.world.guard, reader=Blind(real, blob))
+    recorded = shop.record(None if first else "run-0", blob, other)
+    assert {item.seen.finding.ref.name: item.fate for item in recorded.taken}["settings.json"] is Fate.PENDING
+    shop.put("settings.json", {"by": "hand"})
+    shop.world.guard = replace(shop.world.guard, reader=real)
+
+    with pytest.raises(Busy):
+        shop.check("run-1")
+    shop.world.guard.clock.sleep(3600)
+    answer = shop.check("run-1")
+    halt = halted(answer)
+    assert kinds(answer)["settings.json"] is FindingKind.UNREADABLE
+    (told,) = [one.finding.detail for one in answer.judgement.judged if one.finding.ref.id == blob]
+    assert "name it in a record again" in told
+
+    decided(shop.world, halt, Decision.WAIVE, resources=(blob,))
+    cleared(shop.check("run-1"))
+    passed_over = shop.record("run-1", other)
+    assert {item.seen.finding.ref.name: item.fate for item in passed_over.taken}["settings.json"] is Fate.PENDING
+    shop.world.guard.clock.sleep(3600)
+
+    decided(shop.world, halted(shop.check("run-2")), Decision.WAIVE, resources=(blob,))
+    cleared(shop.check("run-2"))
+    named = shop.record("run-2", blob, other)
+    assert {item.fate for item in named.taken} == {Fate.RECORDED}
+    assert not job_row(shop.world).pending
+    assert cleared(shop.check("run-3"))
+
+
+def test_a_kept_change_that_the_run_does_not_name_is_not_told_as_named(shop: Shop) -> None:
+    blob, other = shop.put("settings.json", SETTINGS), shop.put("other.json", SETTINGS)
+    shop.record(None, blob, other)
+    shop.put("settings.json", {**SETTINGS, "by": "hand"})
+    halt = decided(shop.world, halted(shop.check()), Decision.KEEP)
+    shop.world.checkout.commits["0ddba11"] = True
+    confirmed(shop.world, halt)
+    cleared(shop.check("run-2"))
+    recorded = shop.record("run-2", other)
+
+    assert recorded.exit_code == 0
+    assert {item.fate for item in recorded.taken} == {Fate.RECORDED}
+    assert not [line for line in recorded.told if "names them" in line]
+    assert cleared(shop.check("run-3"))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_proposal_with_a_changed_blob_takes_two_reviewers_since_nobody_knows_who_changed_it(
+    shop: Shop, named: bool
+) -> None:
+    shop.world.with_policy("version: 1\ndefaults: {stability_gap: 0s, settle: 0s}\n")
+    blob, other = shop.put("settings.json", SETTINGS), shop.put("other.json", SETTINGS)
+    shop.record(None, blob, other)
+    shop.put("settings.json", {"by": "hand"})
+    proposal = shop.record(None, *([blob] if named else [])).proposal or ""
+
+    for _ in range(2):
+        with contextlib.suppress(NotAllowed):
+            accept(shop.world.guard, JOB, proposal, by=DANA, reason="it is what we want")
+        halted(shop.check("run-1"))
+    accept(shop.world.guard, JOB, proposal, by=type(DANA)("erin@contoso.com"), reason="it is")
+
+    assert cleared(shop.check("run-1"))
+
+
+def test_a_proposal_with_a_new_blob_takes_two_reviewers_too(shop: Shop) -> None:
+    shop.world.with_policy("version: 1\ndefaults: {stability_gap: 0s, settle: 0s}\n")
+    blob = shop.put("settings.json", SETTINGS)
+    shop.record(None, blob)
+    new = shop.put("new.json", SETTINGS)
+    proposal = shop.record(None, new).proposal or ""
+    accept(shop.world.guard, JOB, proposal, by=DANA, reason="it is what we want")
+
+    assert new not in {ref.id for ref in recorded_refs(shop)}
+    accept(shop.world.guard, JOB, proposal, by=type(DANA)("erin@contoso.com"), reason="it is")
+    assert new in {ref.id for ref in recorded_refs(shop)}
+
+
+def recorded_refs(shop: Shop) -> list[Any]:
+    """What the job's baseline holds."""
+    baseline = show_job(shop.world.guard, JOB).baseline
+    return [entry.ref for entry in baseline.entries.values()] if baseline else []
 
 
 def test_blobs_that_nobody_recorded_are_told_and_halt_where_the_policy_says_so(shop: Shop) -> None:

@@ -20,7 +20,6 @@ from driftguard.flow.reading import Cause
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
-    from azure.core.rest import HttpResponse
     from azure.mgmt.resource.resources import ResourceManagementClient
     from requests import Session
 
@@ -53,14 +52,13 @@ class ArmTransport:
         """One GET of a whole URL, ended at `deadline` (monotonic seconds). Raises Unavailable where no token is had."""
         client = self._client()  # first: it imports the SDK under the lock, and half an import is an error elsewhere
         from azure.core.exceptions import (
-            DecodeError,
-            HttpResponseError,
             ServiceRequestError,
             ServiceRequestTimeoutError,
             ServiceResponseError,
             ServiceResponseTimeoutError,
         )
         from azure.core.rest import HttpRequest
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         left = deadline - self._clock.monotonic()
         if left <= 0:
@@ -79,12 +77,12 @@ class ArmTransport:
         except (ServiceRequestError, ServiceResponseError) as error:
             inner = error.inner_exception or error
             return Failure(Cause.NO_CONNECTION, f"no connection to ARM ({type(inner).__name__})")
-        except DecodeError:  # also IncompleteReadError
+        except ReadTimeoutError:
+            return self._timed_out(deadline)
+        except HTTPError:  # it broke off, or what came cannot be decompressed
             return Failure(Cause.NOT_JSON, "only a part of the answer came")
         except ValueError:  # the SDK decodes a claims challenge of a 401, whose text may be anything
             return Failure(Cause.REFUSED, "401 with a challenge that cannot be read")
-        except HttpResponseError:  # the transport's word for a body that breaks off between two chunks
-            return Failure(Cause.NOT_JSON, "the answer broke off")
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -93,9 +91,11 @@ class ArmTransport:
         if sdk is not None:
             sdk.close()
 
-    def _received(self, response: HttpResponse, deadline: float) -> Answer | Failure:
+    def _received(self, response: Any, deadline: float) -> Answer | Failure:
         chunks, size = [], 0
-        for chunk in response.iter_bytes():
+        raw = response.internal_response.raw
+        # What there is, not a block: a block of an answer that comes byte by byte takes for ever.
+        while chunk := raw.read1(_BLOCK_SIZE, decode_content=True):
             size += len(chunk)
             if size > self._options.max_body:
                 return Failure(Cause.TOO_LARGE, f"the answer is larger than {self._options.max_body} bytes")

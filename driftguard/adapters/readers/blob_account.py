@@ -21,7 +21,6 @@ from driftguard.adapters.readers.arm_credential import Credential
 from driftguard.adapters.readers.blob_transport import PIECE, new_session, new_transport
 from driftguard.errors import BadConfiguration, WrongUse
 from driftguard.flow.blob_url import BlobUrl
-from driftguard.flow.http_answers import answer_class
 from driftguard.flow.telemetry import Telemetry
 from driftguard.loopback import is_loopback
 
@@ -122,8 +121,8 @@ class Accounts:
             logger=_NO_LOG,
         )
 
-    def _count(self, asked: str, status: int, code: str) -> None:
-        self._telemetry.count("driftguard.blob.requests", kind=asked, answer=answer_class(status, code))
+    def _count(self, asked: str, answer: str) -> None:
+        self._telemetry.count("driftguard.blob.requests", kind=asked, answer=answer)
 
 
 def _be_quiet() -> None:

@@ -4,7 +4,8 @@ Rules:
 - What is tried again, and after how long, is the same as for Azure Resource Manager: `arm_retry.py`.
 - A sign-in that is refused is raised, because it is wrong for everything that follows; every other answer is returned.
 - Of an error only status and the service's own code are told, never its text: that quotes what was sent.
-- A blob that is written while it is read in pieces is in flight: its pieces are of two states.
+- A blob that is written while it is read in pieces is in flight: its pieces are of two states. So is one of which another
+  number of bytes came than the answer says that it has.
 
 Sources: learn.microsoft.com/rest/api/storageservices/ get-blob, get-blob-tags, list-blobs, blob-service-error-codes.
 """
@@ -20,6 +21,7 @@ from driftguard.adapters.readers.arm_retry import seconds_before_retry
 from driftguard.adapters.readers.arm_transport import out_of_time
 from driftguard.adapters.readers.blob_account import Accounts
 from driftguard.adapters.readers.blob_content import MOST_DIGESTED, MOST_JSON, Got
+from driftguard.adapters.readers.blob_transport import NotOfStorage, names_in, within
 from driftguard.errors import Unavailable
 from driftguard.flow.blob_url import BlobUrl
 from driftguard.flow.ports import Clock
@@ -64,9 +66,11 @@ class BlobClient:
 
         def ask(left: Mapping[str, Any]) -> tuple[list[str], str]:
             client = self._accounts.client(url, api_version).get_container_client(url.container)
-            pages: Any = client.list_blob_names(results_per_page=PAGE, **left).by_page(after or None)
-            names = list(next(pages, ()))
-            return names, pages.continuation_token or ""
+            seen = _Seen()
+            listed = client.list_blob_names(results_per_page=PAGE, raw_response_hook=seen, **left)
+            pages: Any = listed.by_page(after or None)
+            next(pages, None)
+            return names_in(seen.body), pages.continuation_token or ""
 
         told = self._tried(ask, deadline)
         return Failure(cause_of(told), described(told)) if isinstance(told, Answer) else told
@@ -77,13 +81,16 @@ class BlobClient:
         stream = client.download_blob(max_concurrency=1, raw_response_hook=seen, **left)
         if stream.size > MOST_DIGESTED:
             return Got(seen.headers, stream.size, unread=f"it is larger than {MOST_DIGESTED} bytes", tags={})
-        digest, kept = hashlib.sha256(), bytearray()
+        digest, kept, received = hashlib.sha256(), bytearray(), 0
         for piece in stream.chunks():
             if self._clock.monotonic() > deadline:
                 return out_of_time()
             digest.update(piece)
             if stream.size <= MOST_JSON:
                 kept += piece
+            received += len(piece)
+        if not received == stream.size == seen.size:
+            return Failure(Cause.IN_FLIGHT, f"{received} bytes came of a blob that is said to have {seen.size}")
         content = bytes(kept) if stream.size <= MOST_JSON else None
         return Got(seen.headers, stream.size, content, digest.hexdigest(), tags={})
 
@@ -111,7 +118,7 @@ class BlobClient:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return outcome
-            outcome = _answered(ask, _timeouts(left))
+            outcome = _answered(ask, left)
             if not isinstance(outcome, Answer | Failure):
                 return outcome
             _require_signed_in(outcome)
@@ -128,11 +135,20 @@ class _Seen:
     def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
+        self.body = b""
 
     def __call__(self, response: Any) -> None:
         if self.status not in (200, 206):
             self.status = response.http_response.status_code
             self.headers = dict(response.http_response.headers.items())
+            self.body = response.http_response.body()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the blob has, as the headers say; -1 where they do not."""
+        told = {name.lower(): value for name, value in self.headers.items()}
+        size = told.get("content-range", "").rpartition("/")[2] or told.get("content-length", "")
+        return int(size) if size.isascii() and size.isdecimal() else -1
 
 
 def cause_of(answer: Answer) -> Cause:
@@ -149,7 +165,7 @@ def cause_of(answer: Answer) -> Cause:
     return Cause.SERVER_ERROR if answer.status >= 500 else Cause.REFUSED
 
 
-def _answered(ask: Callable[[Mapping[str, Any]], _T], left: Mapping[str, Any]) -> _T | Answer | Failure:
+def _answered(ask: Callable[[Mapping[str, Any]], _T], left: float) -> _T | Answer | Failure:
     from azure.core.exceptions import (
         AzureError,
         HttpResponseError,
@@ -160,7 +176,8 @@ def _answered(ask: Callable[[Mapping[str, Any]], _T], left: Mapping[str, Any]) -
     )
 
     try:
-        return ask(left)
+        with within(left):
+            return ask({"timeout": max(1, min(30, int(left)))})  # the server's own, in whole seconds
     except (ServiceRequestTimeoutError, ServiceResponseTimeoutError):
         return Failure(Cause.TIMEOUT, "the storage account did not answer in time")
     except (ServiceRequestError, ServiceResponseError) as error:
@@ -174,15 +191,12 @@ def _answered(ask: Callable[[Mapping[str, Any]], _T], left: Mapping[str, Any]) -
         return Answer(response.status_code, headers, b"")
     except AzureError as error:
         return Failure(Cause.REFUSED, f"the answer could not be read ({type(error).__name__})")
+    except NotOfStorage as error:
+        return Failure(Cause.REFUSED, f"the answer cannot be used: {error}")
     except ValueError:  # a header that is missing or malformed, or a version that the SDK does not know
         return Failure(
             Cause.REFUSED, "the answer is none of blob storage, or the version of the service is not known here"
         )
-
-
-def _timeouts(left: float) -> dict[str, Any]:
-    """`timeout` is the server's own, in whole seconds; the other one is between two bytes."""
-    return {"timeout": max(1, min(30, int(left))), "read_timeout": max(0.1, min(30.0, left))}
 
 
 def _require_signed_in(outcome: Answer | Failure) -> None:

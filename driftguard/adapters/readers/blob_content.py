@@ -6,8 +6,8 @@ Rules:
 - Content that is a JSON object or list of at most `MOST_JSON` bytes is compared path by path, under `body`: there names mean
   nothing to Azure, and what is a secret becomes a mark as in every other body.
 - Two JSON texts that differ in what the canonical form passes over (null and missing, the order of named elements, the
-  spelling of ids and dates) differ here as well: by a digest of exactly that (`blob_form.py`). White space, the order of
-  members and the spelling of numbers make no difference.
+  spelling of ids and dates, digits beyond a number's precision, a byte order mark) differ here as well: by a digest of
+  exactly that (`blob_form.py`). White space, the order of members and the spelling of numbers make no difference.
 - Other content is a digest of its bytes. A digest of a short or well-known text would tell the text: it stands in a named
   value of the type SecureString, which is never stored but as a mark, by the guard's own key.
 - Content that was not read whole stands for itself by its ETag: every write of it is then a change.
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from driftguard.adapters.readers.blob_form import unsaid
+from driftguard.adapters.readers.blob_form import rounded, unsaid
 from driftguard.flow.path import TooDeep
 from driftguard.flow.reading import Json
 from driftguard.flow.strict_json import NotJson, parse_object
@@ -75,6 +75,7 @@ LEFT_OUT: Mapping[str, str] = {
     "x-ms-blob-committed-block-count": "follows from the content of append blobs",
 }
 _META = "x-ms-meta-"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DEEPEST = 60  # levels of a JSON text; deeper ones are a digest
 
 
@@ -133,14 +134,16 @@ def _digest(of: str, size: int | None, value: str) -> dict[str, Json]:
 
 def _json_in(data: bytes) -> tuple[Json, list[Any]] | None:
     """The JSON object or list that the bytes are, and what its canonical form leaves unsaid; None for anything else."""
-    text = data.removeprefix(b"\xef\xbb\xbf").strip()
+    text = data.removeprefix(_BYTE_ORDER_MARK).strip()
     if text[:1] not in (b"{", b"["):
         return None
     try:
-        wrapped = parse_object(b'{"content":' + text + b"}")
-        if wrapped.keys() != {"content"} or _depth(wrapped["content"]) > _DEEPEST:
+        wrapped = b'{"content":' + text + b"}"
+        told = parse_object(wrapped)
+        if told.keys() != {"content"} or _depth(told["content"]) > _DEEPEST:
             return None
-        return wrapped["content"], unsaid(wrapped["content"])
+        left = [*unsaid(told["content"]), *rounded(told, parse_object(wrapped, exact=True))]
+        return told["content"], [*left, *([["byte order mark"]] if data.startswith(_BYTE_ORDER_MARK) else [])]
     except (NotJson, TooDeep, RecursionError):
         return None
 

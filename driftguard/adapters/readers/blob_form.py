@@ -5,10 +5,13 @@ Rules:
   one's own they may not be.
 - What is unsaid is told place by place; a text of which the form says everything has none. So an edit of a value changes the
   value's own path only.
+- A number with more digits than are compared is told with all of them; how it is written makes no difference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from driftguard.flow.canonical import canonical
@@ -25,6 +28,24 @@ def unsaid(content: Json) -> list[Any]:
     form = canonical({_NAME: content}, BLOB_TYPE)
     _compare(content, form.get(_NAME), _NAME, (), found)
     return found
+
+
+def rounded(content: Json, exact: Any, place: tuple[str | int, ...] = ()) -> Iterator[list[Any]]:
+    """The numbers of a content that are not told to the last digit, as JSON: [place, sign, digits, exponent], …
+
+    `exact` is the same content with a Decimal for each number that has a fraction or an exponent.
+    """
+    if isinstance(content, dict):
+        for key in sorted(content):
+            yield from rounded(content[key], exact[key], (*place, key))
+    elif isinstance(content, list):
+        for index, item in enumerate(content):
+            yield from rounded(item, exact[index], (*place, index))
+    elif isinstance(content, float) and Decimal(repr(content)) != exact:
+        sign, digits, exponent = exact.as_tuple()
+        written = "".join(map(str, digits))
+        short = written.rstrip("0")
+        yield [place, sign, short, exponent + len(written) - len(short)]
 
 
 def _compare(value: Json, form: Json, name: str, place: tuple[str | int, ...], found: list[Any]) -> None:

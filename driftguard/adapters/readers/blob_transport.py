@@ -2,17 +2,23 @@
 
 Rules:
 - No cookie is kept, no .netrc read; a proxy is for Azure only.
-- An answer is read as it was sent, all of it, up to `_WITHIN` seconds and `_LARGEST_ANSWER` bytes: one that comes byte by
-  byte ends like one that does not come.
-- Each answer is counted.
+- An answer is read as it was sent, all of it, up to the deadline of the call and `_LARGEST_ANSWER` bytes: one that comes byte
+  by byte ends like one that does not come.
+- A success that is not one of Azure Storage, such as the page of a proxy, or no list where one was asked for, is no answer.
+- Each answer is counted, once, by what was asked for: tags apart from blobs, since a role that reads blobs need not read them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree  # as the SDK reads it; expat expands no entity without bound
+
+from driftguard.flow.http_answers import INVALID, OK, OUTAGE, answer_class
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
@@ -20,9 +26,31 @@ if TYPE_CHECKING:
 
 PIECE = 4 * 1024 * 1024  # bytes of a blob that one request gets
 _LARGEST_ANSWER = 64 * 1024 * 1024  # a page of a list of 5,000 long names
-_WITHIN = 120.0
+_WITHIN = 120.0  # seconds for an answer, where no call says less
 _CONNECT_SECONDS, _SILENT_SECONDS = 10.0, 30.0
 _BLOCK = 256 * 1024
+_EMPTY = "InvalidRange"  # what a blob without a byte answers to any range
+# What a success holds, as XML: the root, what is in it, and what each of that has.
+_ROOTS = {"list": ("EnumerationResults", "Blobs", "Name"), "tags": ("Tags", "TagSet", "Key")}
+_give_up_at: ContextVar[float] = ContextVar("_give_up_at")
+
+
+class NotOfStorage(ValueError):
+    """A success that is not one of Azure Storage."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """In this thread all requests end within these seconds, also those whose options the SDK does not pass on."""
+    token = _give_up_at.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _give_up_at.reset(token)
+
+
+def _left() -> float:
+    return max(0.1, _give_up_at.get(time.monotonic() + _WITHIN) - time.monotonic())
 
 
 def new_session(connections: int, *, on_this_machine: bool) -> Session:
@@ -48,8 +76,8 @@ def new_session(connections: int, *, on_this_machine: bool) -> Session:
     return session
 
 
-def new_transport(session: Session, counted: Callable[[str, int, str], None]) -> RequestsTransport:
-    """A transport; `counted` is told of each answer what was asked for, its status (0: none) and its code."""
+def new_transport(session: Session, counted: Callable[[str, str], None]) -> RequestsTransport:
+    """A transport; `counted` is told of each answer what was asked for, and the class of the answer."""
     import requests
     import urllib3
     from azure.core.exceptions import AzureError, ServiceResponseError, ServiceResponseTimeoutError
@@ -59,35 +87,44 @@ def new_transport(session: Session, counted: Callable[[str, int, str], None]) ->
         """Gives an answer when all of it is there, not decompressed: a blob's own encoding is part of it."""
 
         def send(self, request: Any, **options: Any) -> Any:
-            asked = _asked(request.url)
+            asked, left = _asked(request.url), _left()
+            timeouts = {"connection_timeout": min(_CONNECT_SECONDS, left), "read_timeout": min(_SILENT_SECONDS, left)}
+            told = OUTAGE
             try:
-                response = super().send(request, **{**options, "stream": True})
-                self._read(response.internal_response)
-            except (AzureError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                counted(asked, 0, "")
+                response = super().send(request, **{**options, **timeouts, "stream": True})
+                told = INVALID  # whatever of it is not believed
+                body = self._read(response.internal_response)
+                if wrong := _not_what_was_asked_for(asked, response.status_code, response.headers, body):
+                    raise NotOfStorage(wrong)
+                told = _class_of(request, response)
+                return response
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ServiceResponseTimeoutError) as error:
+                told = OUTAGE
                 if isinstance(error, AzureError):
                     raise
                 raise ServiceResponseError(type(error).__name__, error=error) from None
-            counted(asked, response.status_code, response.headers.get("x-ms-error-code") or "")
-            return response
+            finally:
+                counted(asked, told)
 
-        def _read(self, answer: requests.Response) -> None:
-            until = time.monotonic() + _WITHIN
+        def _read(self, answer: requests.Response) -> bytes:
+            until = time.monotonic() + min(_WITHIN, _left())
             pieces: list[bytes] = []
             size = 0
             try:
-                for piece in answer.raw.stream(_BLOCK, decode_content=False):
+                # What there is, not a block: a block of an answer that comes byte by byte takes for ever.
+                while piece := answer.raw.read1(_BLOCK, decode_content=False):
                     size += len(piece)
                     pieces.append(piece)
                     if time.monotonic() > until:
                         raise ServiceResponseTimeoutError("the answer takes too long")
                     if size > _LARGEST_ANSWER:
-                        raise ServiceResponseError("the answer is too large")
+                        raise NotOfStorage("the answer is too large")
             finally:
-                answer.close()
+                answer.close()  # one that was read whole gives its connection back, another one ends it
             # What `requests` itself does after reading: everything behind here reads from memory.
             answer._content = b"".join(pieces)
             answer._content_consumed = True  # type: ignore[attr-defined]  # reason: not in the stubs of requests
+            return answer._content
 
     return AsSent(
         session=session,
@@ -97,9 +134,50 @@ def new_transport(session: Session, counted: Callable[[str, int, str], None]) ->
     )
 
 
+def names_in(page: bytes) -> list[str]:
+    """The names of the blobs in a page of a list, which was read by this transport."""
+    held = ElementTree.fromstring(page).find("Blobs")
+    named = [one.find("Name") for one in held or ()]
+    return [_name_of(name) for name in named if name is not None]
+
+
+def _name_of(name: ElementTree.Element) -> str:
+    """A name with a character that no XML can hold comes percent-encoded, and says so."""
+    text = name.text or ""
+    return unquote(text) if name.get("Encoded", "").lower() == "true" else text
+
+
 def _asked(url: str) -> str:
-    """What a request is about: a blob, a container or a list of one."""
-    query = urlsplit(url).query
-    if "restype=container" in query:
-        return "list" if "comp=list" in query else "container"
-    return "blob"
+    """What a request is about: a blob, its tags or page ranges, a container or a list of one."""
+    query = parse_qs(urlsplit(url).query)
+    part = query.get("comp", [""])[0]
+    if "restype" in query:
+        return "list" if part == "list" else "container"
+    return {"tags": "tags", "pagelist": "ranges"}.get(part, "blob")
+
+
+def _not_what_was_asked_for(asked: str, status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Why a success is not believed; empty for one that is. The SDK makes an empty list of an answer that holds none."""
+    if not 200 <= status < 300:
+        return ""
+    if "x-ms-request-id" not in headers:
+        return "not an answer of Azure Storage"
+    if asked not in _ROOTS:
+        return ""
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError:
+        return "not XML"
+    name, inside, each = _ROOTS[asked]
+    held = root.find(inside)
+    if root.tag != name or held is None or any(one.find(each) is None for one in held):
+        return f"no {asked}"
+    return ""
+
+
+def _class_of(request: Any, response: Any) -> str:
+    """The class of an answer. A blob is asked for by a range, and an empty one has none: that is its answer."""
+    status, code = response.status_code, response.headers.get("x-ms-error-code") or ""
+    if status == 416 and code == _EMPTY and (request.headers.get("x-ms-range") or "").startswith("bytes=0-"):
+        return OK
+    return answer_class(status, code)

@@ -42,6 +42,7 @@ class ActivityLog:
     """A Source over the client of an ArmReader: `ActivityLog(reader.client, clock)`."""
 
     name = NAME
+    kinds: tuple[str, ...] = KINDS
 
     def __init__(self, client: ArmClient, clock: Clock, latency: timedelta = LATENCY) -> None:
         self._client = client

@@ -4,7 +4,7 @@ Rules:
 - A blob is created by one request that fails where it exists (If-None-Match: *). Azure answers 409 then, and at times 412.
 - Each put has an id, which stands in the blob's metadata: one whose answer was lost knows its own blob again.
 - A blob is read whole or not at all.
-- Names that are no key's form are not ours, and are left out of lists.
+- Names that are no key's form are not ours, and are left out of lists; a blob without a name is damage.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from driftguard.adapters.stores import azure_keys, azure_limits
 from driftguard.adapters.stores.azure_errors import Asking, Refused, Unanswered, attempt
-from driftguard.adapters.stores.azure_tables import next_page
+from driftguard.adapters.stores.azure_pages import all_pages
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -68,16 +68,14 @@ class Blobs:
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that start with `prefix`, sorted."""
-        pages = self._client.list_blob_names(name_starts_with=azure_keys.blob_name(prefix) or None).by_page()
-        found: list[str] = []
-        seen: object = None
-        while (page := self._asking.ask(lambda: next_page(pages), when_refused=self._error)) is not None:
-            found += [key for key in map(_key, page) if key is not None]
-            token = getattr(pages, "continuation_token", None)
-            if token is not None and token == seen:  # an answer that leads to itself has no end
-                raise self._asking.damaged()
-            seen = token
-        return sorted(key for key in found if key.startswith(prefix))
+        starts_with = azure_keys.blob_name(prefix) or None
+        pages = all_pages(
+            self._asking, lambda: self._client.list_blob_names(name_starts_with=starts_with), self._refused
+        )
+        names = [name for page in pages for name in page]
+        if not all(isinstance(name, str) for name in names):  # the SDK makes None of a blob without a name
+            raise self._asking.damaged()
+        return sorted(key for key in map(_key, names) if key is not None and key.startswith(prefix))
 
     def forget(self, keys: Sequence[str]) -> None:
         """Remove blobs; one that is not there is no error."""
@@ -116,7 +114,7 @@ class Blobs:
             raise self._asking.error(refusal) from None
         return dict(found.metadata or {}).get(_PUT) == put_id
 
-    def _error(self, refusal: Refused, _unsure: bool) -> None:
+    def _refused(self, refusal: Refused) -> list[str]:
         raise self._asking.error(refusal)
 
 

@@ -15,7 +15,7 @@ from driftguard.flow.ports import Clock
 from driftguard.flow.reading import Reading, Wanted
 from driftguard.flow.resource import parse_ref
 from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
-from driftguard.wiring import SystemClock
+from driftguard.system_clock import SystemClock
 from tests.azurite.server import ACCOUNT, Azurite
 
 HOST = f"https://{ACCOUNT}.blob.core.windows.net"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 
 from driftguard.adapters.readers import READERS
 from driftguard.adapters.readers.arm import ArmReader
+from driftguard.adapters.readers.arm_transport import ArmTransport, out_of_time
 from driftguard.adapters.readers.blob import BlobReader
 from driftguard.errors import OtherScope, Unavailable, WrongUse
 from driftguard.flow.ports import Reader
 from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
 from driftguard.flow.resource import ResourceRef, parse_ref
+from driftguard.system_clock import SystemClock
 from tests.adapters.readers.arm_stub import (
     GROUP,
     SUBSCRIPTION,
@@ -214,6 +217,16 @@ def test_an_answer_that_drips_for_ever_does_not_hold_the_call(stub: ArmStub, rea
     stub.answer(vnet().id, Reply(200, b"{}", mode="drip"))
     reading = read_one(reader, vnet(), budget=0.05)
     assert (reading.cause, reading.ref) == (Cause.OUT_OF_TIME, vnet())
+
+
+def test_an_answer_that_drips_ends_its_worker_with_the_time_of_the_read(stub: ArmStub) -> None:
+    stub.answer(vnet().id, Reply(200, b"{}", mode="drip"))
+    started, clock = time.monotonic(), SystemClock()
+    transport = ArmTransport(options_for(stub), clock, connections=1)
+
+    assert transport.send(f"{stub.endpoint}{vnet().id}", clock.monotonic() + 0.2) == out_of_time()
+    assert time.monotonic() - started < 5, "far less than the answer takes"
+    transport.close()
 
 
 def test_wanted_is_consumed_lazily_and_read_once_each(stub: ArmStub, reader: ArmReader, clock: FakeClock) -> None:

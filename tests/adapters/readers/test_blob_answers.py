@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from typing import Any
 
 import pytest
 
+from driftguard.adapters.readers import blob_account, blob_transport
+from driftguard.adapters.readers.arm_answers import Failure
 from driftguard.adapters.readers.arm_credential import StaticToken
-from driftguard.adapters.readers.blob import BlobReader
-from driftguard.adapters.readers.blob_account import connection_of
+from driftguard.adapters.readers.blob import API_VERSION, BlobReader
+from driftguard.adapters.readers.blob_account import Accounts, connection_of
+from driftguard.adapters.readers.blob_client import BlobClient
 from driftguard.adapters.readers.blob_content import LEFT_OUT, MOST_JSON, PROPERTIES
 from driftguard.errors import BadConfiguration, OtherScope, Unavailable, WrongUse
-from driftguard.flow.reading import Cause, Outcome, Reading, Wanted
+from driftguard.flow.blob_url import parse_blob_url
+from driftguard.flow.reading import Cause, Members, Outcome, Reading, Wanted
 from driftguard.flow.resource import parse_ref
+from driftguard.flow.telemetry import NO_TELEMETRY, NoTelemetry, Telemetry
+from driftguard.system_clock import SystemClock
 from tests.adapters.readers.arm_stub import ArmStub, FakeClock, Reply
 
 ACCOUNT = "stshop"
 KEY = "c2VjcmV0LWtleS1jYW5hcnk="
 CONTAINER = f"https://{ACCOUNT}.blob.core.windows.net/config"
 BLOB = f"{CONTAINER}/settings.json"
+FROM_STORAGE = {"x-ms-request-id": "r-1"}
 PATH, CONTAINER_PATH = f"/{ACCOUNT}/config/settings.json", f"/{ACCOUNT}/config"
 
 
@@ -27,8 +36,8 @@ def connection(stub: ArmStub) -> str:
     return f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={stub.endpoint}/{ACCOUNT}"
 
 
-def reader(stub: ArmStub, clock: FakeClock) -> BlobReader:
-    return BlobReader(StaticToken("t"), clock, connection=connection(stub))
+def reader(stub: ArmStub, clock: FakeClock, telemetry: Telemetry = NO_TELEMETRY) -> BlobReader:
+    return BlobReader(StaticToken("t"), clock, connection=connection(stub), telemetry=telemetry)
 
 
 def read(stub: ArmStub, clock: FakeClock, *ids: str, budget: float = 600.0) -> list[Reading]:
@@ -108,6 +117,141 @@ def test_what_is_no_state_says_why(reply: Reply, cause: Cause, stub: ArmStub, cl
     assert "canary" not in reading.detail and KEY not in reading.detail
 
 
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [blob(b"{}", size=4, Content_Range="bytes 0-3/4"), blob(b"", size=4)],
+        [blob(b"abcd", size=8), blob(b"ef", size=8, Content_Range="bytes 4-5/8")],
+        [blob(b"abcd", size=6), blob(b"efgh", size=6, Content_Range="bytes 4-7/6")],
+        [refused(416, "InvalidRange"), Reply(200, b"written meanwhile", {**FROM_STORAGE, "ETag": '"2"'})],
+    ],
+)
+def test_another_number_of_bytes_than_the_answer_says_is_no_content(
+    replies: list[Reply], stub: ArmStub, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_account, "PIECE", 4)
+    stub.answer(PATH, *replies)
+    (reading,) = read(stub, clock)
+
+    assert (reading.outcome, reading.cause) == (Outcome.UNREADABLE, Cause.IN_FLIGHT)
+
+
+def test_a_part_that_says_it_is_the_whole_is_no_content(stub: ArmStub, clock: FakeClock) -> None:
+    stub.answer(PATH, blob(b"{}", size=100, Content_Range="bytes 0-99/100"))
+    (reading,) = read(stub, clock)
+
+    assert (reading.outcome, reading.cause) == (Outcome.UNREADABLE, Cause.IN_FLIGHT)
+    assert "bytes came of a blob that is said to have 100" in reading.detail
+
+
+def client(stub: ArmStub) -> BlobClient:
+    return BlobClient(Accounts(StaticToken("t"), connection(stub), NO_TELEMETRY, 1), SystemClock())
+
+
+def test_a_blob_and_a_list_that_drip_end_with_the_time_of_the_call(stub: ArmStub) -> None:
+    started = time.monotonic()
+    stub.answer(PATH, Reply(206, b"{}", {**FROM_STORAGE, "Content-Range": "bytes 0-1/2"}, mode="drip"))
+    stub.answer(CONTAINER_PATH, Reply(200, b"<", FROM_STORAGE, mode="drip"))
+    got = client(stub).get(parse_blob_url(BLOB), API_VERSION, SystemClock().monotonic() + 0.3)
+    page = client(stub).names(parse_blob_url(CONTAINER), API_VERSION, "", SystemClock().monotonic() + 0.3)
+
+    assert isinstance(got, Failure) and got.cause is Cause.TIMEOUT
+    assert isinstance(page, Failure) and page.cause is Cause.TIMEOUT
+    assert time.monotonic() - started < 5, "far less than the answers take"
+
+
+def test_tags_that_drip_end_with_the_time_of_the_call_too(stub: ArmStub) -> None:
+    started = time.monotonic()
+    stub.answer(PATH, blob(b"x", x_ms_tag_count="2"), Reply(200, b"<", FROM_STORAGE, mode="drip"))
+    got = client(stub).get(parse_blob_url(BLOB), API_VERSION, SystemClock().monotonic() + 0.3)
+
+    assert isinstance(got, Failure) and got.cause is Cause.TIMEOUT
+    assert time.monotonic() - started < 5
+
+
+def page(blobs: str, **headers: str) -> Reply:
+    body = f"<?xml version='1.0'?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>"
+    return Reply(200, body.encode(), {**FROM_STORAGE, "Content-Type": "application/xml", **headers})
+
+
+def members(stub: ArmStub, clock: FakeClock) -> Members:
+    return reader(stub, clock).members(parse_ref(CONTAINER))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><body/></html>", FROM_STORAGE),
+        Reply(200, b"<?xml version='1.0'?><Error><Code>x</Code></Error>", FROM_STORAGE),
+        Reply(200, b"<?xml version='1.0'?><EnumerationResults/>", FROM_STORAGE),
+        Reply(200, b"", FROM_STORAGE),
+        Reply(200, b"ok", {**FROM_STORAGE, "Content-Type": "text/plain"}),
+        Reply(200, b"{}", {**FROM_STORAGE, "Content-Type": "application/json"}),
+        page("<Blob></Blob>"),
+        Reply(200, page("<Blob><Name>a</Name></Blob>").body, {"Content-Type": "application/xml"}),
+        Reply(200, page("<Blob><Name>a</Name></Blob>").body[:60], FROM_STORAGE),
+        Reply(204, b"", FROM_STORAGE),
+    ],
+)
+def test_a_success_that_is_no_list_of_blobs_is_no_empty_list(reply: Reply, stub: ArmStub, clock: FakeClock) -> None:
+    stub.answer(CONTAINER_PATH, reply)
+    listed = members(stub, clock)
+
+    assert not listed.complete and listed.cause is not None and not listed.refs
+
+
+def test_an_empty_container_is_listed_whole(stub: ArmStub, clock: FakeClock) -> None:
+    stub.answer(CONTAINER_PATH, page(""))
+    assert members(stub, clock) == Members(parse_ref(CONTAINER), (), complete=True)
+
+
+def test_a_name_that_no_xml_can_hold_is_one_that_cannot_be_guarded(stub: ArmStub, clock: FakeClock) -> None:
+    odd = "<Blob><Name Encoded='true'>b%EF%BF%BEc</Name></Blob><Blob><Name Encoded='true'>d%20e</Name></Blob>"
+    stub.answer(CONTAINER_PATH, page(f"<Blob><Name>a%20b</Name></Blob>{odd}"))
+    listed = members(stub, clock)
+
+    assert [ref.name for ref in listed.refs] == ["a%2520b", "d%20e"]
+    assert (listed.complete, listed.detail) == (False, "1 blobs have names that cannot be guarded")
+
+
+class Counts(NoTelemetry):
+    """Keeps what is counted."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def count(self, name: str, amount: int = 1, **attributes: Any) -> None:
+        self.told.append((attributes["kind"], attributes["answer"]))
+
+
+@pytest.mark.parametrize(
+    ("replies", "told"),
+    [
+        ([refused(416, "InvalidRange"), Reply(200, b"", FROM_STORAGE)], [("blob", "ok"), ("blob", "ok")]),
+        (
+            [blob(b"x", x_ms_tag_count="1"), refused(403, "AuthorizationPermissionMismatch")],
+            [("blob", "ok"), ("tags", "refused")],
+        ),
+        ([Reply(200, b"<html/>", {})], [("blob", "invalid")]),
+        ([blob(b"x" * 2000)], [("blob", "invalid")]),
+        ([Reply(mode="reset"), blob(b"x")], [("blob", "outage"), ("blob", "ok")]),
+    ],
+)
+def test_what_is_expected_and_what_cannot_be_used_is_counted_as_no_outage(
+    replies: list[Reply],
+    told: list[tuple[str, str]],
+    stub: ArmStub,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blob_transport, "_LARGEST_ANSWER", 1000)
+    stub.answer(PATH, *replies)
+    counts = Counts()
+    list(reader(stub, clock, counts).read([Wanted(parse_ref(BLOB))], budget=9))
+
+    assert counts.told == told
+
+
 def test_throttling_is_waited_out_and_ends_with_the_budget(stub: ArmStub, clock: FakeClock) -> None:
     stub.answer(PATH, refused(503, "ServerBusy"), blob(b"x"))
     (reading,) = read(stub, clock)
@@ -121,7 +265,8 @@ def test_throttling_is_waited_out_and_ends_with_the_budget(stub: ArmStub, clock:
 @pytest.mark.parametrize(
     ("container", "outcome", "cause"),
     [
-        (Reply(200, b"", {"ETag": '"c"'}), Outcome.MISSING, None),
+        (Reply(200, b"", FROM_STORAGE), Outcome.MISSING, None),
+        (Reply(200, b"<html>a captive portal</html>", {"ETag": '"c"'}), Outcome.UNREADABLE, Cause.REFUSED),
         (refused(404, "ContainerNotFound"), Outcome.GROUP_MISSING, None),
         (refused(403, "AuthorizationFailure"), Outcome.UNREADABLE, Cause.FORBIDDEN),
         (refused(503, "ServerBusy"), Outcome.UNREADABLE, Cause.THROTTLED),
@@ -141,7 +286,7 @@ def test_a_container_is_asked_for_once_in_a_call(stub: ArmStub, clock: FakeClock
     names = [f"b{number}" for number in range(20)]
     for name in names:
         stub.answer(f"{CONTAINER_PATH}/{name}", refused(404, "BlobNotFound"))
-    stub.answer(CONTAINER_PATH, Reply(200, b"", {}))
+    stub.answer(CONTAINER_PATH, Reply(200, b"", FROM_STORAGE))
     readings = read(stub, clock, *(f"{CONTAINER}/{name}" for name in names))
 
     assert {reading.outcome for reading in readings} == {Outcome.MISSING}
@@ -160,7 +305,8 @@ def test_a_sign_in_that_is_refused_ends_the_call(reply: Reply, stub: ArmStub, cl
 def test_an_archived_blob_is_told_by_its_properties_and_every_write_of_it_counts(
     stub: ArmStub, clock: FakeClock
 ) -> None:
-    head = Reply(200, b"", {"ETag": '"0x7"', "x-ms-access-tier": "Archive", "x-ms-blob-type": "BlockBlob"})
+    told = {"ETag": '"0x7"', "x-ms-access-tier": "Archive", "x-ms-blob-type": "BlockBlob"}
+    head = Reply(200, b"", {**FROM_STORAGE, **told})
     stub.answer(PATH, refused(409, "BlobArchived"), head)
     (reading,) = read(stub, clock)
 
