@@ -17,7 +17,9 @@ from driftguard.flow.ports import Store
 from driftguard.flow.reading import ETags
 from driftguard.flow.record import Baseline, Entry, Snapshot
 from driftguard.flow.resource import parse_ref
+from driftguard.guard import index
 from driftguard.guard.blobs import put_named, put_pack
+from driftguard.guard.neighbours import scope_of
 from driftguard.guard.rows import CHECK, HaltRow
 from driftguard.guard.work import Work
 
@@ -58,6 +60,7 @@ def _record(store: Store, job: str, snapshots: list[Snapshot], now: datetime) ->
     pack = f"{job}/pack/r-1"
     put_pack(store, pack, snapshots)
     entries = {one.ref.key: Entry.of(one, pack=pack, line=line) for line, one in enumerate(snapshots)}
+    index.add(store, index.SCOPES, {(scope_of(one.ref), job) for one in snapshots}, now)
     work = Work(store, job, now)
     baseline = Baseline(job, 1, now, "pipeline", "1", None, entries)
     work.job.tenant, work.job.generation, work.job.baseline_at = _TENANT, 1, to_text(now)

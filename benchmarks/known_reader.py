@@ -59,6 +59,7 @@ class KnownReader(Reader):
 class QuietLog(Source):
     """The port `Source` that knows of nobody, and is complete."""
 
+    kinds = ("arm",)
     name = "quiet log"
 
     def events(self, refs: Sequence[ResourceRef], since: datetime, until: datetime) -> Events:

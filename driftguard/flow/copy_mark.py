@@ -1,7 +1,8 @@
 """The mark of a store that is being filled from another one: one row, which no verb writes.
 
 The row `~store`/`copy`/`state` is {"state": "copying" | "copied", "from": the other store, "started": text, UTC, …}. It
-stands in a store from before the first thing that is copied into it; a store that was never copied into has none.
+stands in a store from before the first thing that is copied into it; a store that was never copied into has none. The fact
+`copy-state` of the store has the same state: "copying" before the row does, and "copied" after it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 PARTITION = "~store"
 KIND = "copy"
 ROW = "state"
+FACT = "copy-state"
 COPYING, COPIED = "copying", "copied"
 
 

@@ -4,16 +4,17 @@ Rules:
 - The target is empty, or the unfinished copy of the same source. From the first to the last change it is marked as
   unfinished (`flow/copy_mark.py`), and whoever opens it for work is refused. The mark goes only when all of it was read
   back and found equal.
+- Whoever had the empty target open before is refused from then on, or found out: what the copy did not write is never
+  removed, and ends the copy as an error.
 - The source may be in use. Each job is copied as it was at one moment, none earlier than the beginning of the run that
   finished the copy: that is the recovery point. What is decided afterwards may be missing.
-- The same command goes on after an interruption: it compares everything again, and writes what differs.
+- The same command goes on after an interruption: it compares everything again, and writes what differs. Where the copy is
+  whole already, it says so and tells the result of then.
 - Ids of keys are copied, keys are not: the marks of secrets in the copy are compared with the same keys.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -22,9 +23,8 @@ from driftguard.errors import WrongUse
 from driftguard.flow import copy_mark
 from driftguard.flow.moment import to_text
 from driftguard.flow.ports import Clock, Put, Row, Store
-from driftguard.guard.index import INDEX
-from driftguard.guard.store_copy_blobs import BlobsCopy, differs
-from driftguard.guard.store_copy_rows import CopiedRows, PartitionCopy
+from driftguard.guard.store_copy_journal import differs, remove_journals
+from driftguard.guard.store_copy_run import CopyRun
 
 
 class StoreWithFacts(Store, Protocol):
@@ -46,7 +46,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A whole copy, read back and found equal.
+    """A whole copy, read back and found equal: by this run, or by an earlier one where it was `whole_before`.
 
     `recovery_point` and `finished` are moments as text. `digest` is one SHA-256 over every row, blob and key id: two stores
     with equal digests hold the same. `rows`, `blobs` and `bytes` (of the blobs) count what the copy holds; `rows_written` and
@@ -69,15 +69,21 @@ class Copied:
     key_ids: tuple[str, ...]
     keys_in: str
     keys_to: str
+    whole_before: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0: what is not whole and equal is an error."""
-        return 0
+        """0 for a copy that this run made whole; 3 where nothing was copied: a backup under an old name is no new backup."""
+        return 3 if self.whole_before else 0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {**asdict(self), "key_ids": list(self.key_ids), "exit_code": self.exit_code}
+
+
+_RECORDED = {
+    "source", "target", "recovery_point", "finished", "digest", "jobs", "rows", "blobs", "bytes", "key_ids",
+}  # fmt: skip
 
 
 def copy_store(source: End, target: End, clock: Clock, *, key_ids: str) -> Copied:
@@ -90,47 +96,60 @@ def copy_store(source: End, target: End, clock: Clock, *, key_ids: str) -> Copie
         raise WrongUse(f"{source.name} cannot be copied onto itself", "name another store to copy to")
     started = to_text(clock.now())
     mark = target.store.get(copy_mark.PARTITION, copy_mark.KIND, copy_mark.ROW)
+    if mark is not None and not copy_mark.is_unfinished(mark.body):
+        earlier = _whole_before(source, target, mark)
+        _end(target)
+        return earlier
     _require_place(source, target, mark, key_ids)
     body = {"schema": 1, "state": copy_mark.COPYING, "from": source.name, "started": started}
+    _tell_state(target, copy_mark.COPYING)
     version = _put_mark(target, body, mark.version if mark else None)
 
     _copy_key_ids(source, target, key_ids)
-    blobs = BlobsCopy(source.store, target.store)
-    blobs.copy_all()
-    partitions, rows_written = _copy_partitions(source, target, blobs, clock)
-    _require_same_partitions(target, partitions)
-    blobs.require_same_keys()
+    run = CopyRun(source.store, target.store, clock, resumed=mark is not None)
+    run.copy()
+    run.complete_lists()
     remembered = _copy_key_ids(source, target, key_ids)
+    run.require_equal()
 
-    digest = _digest(partitions, blobs, remembered)
-    rows = sum(one.count for one in partitions.values())
-    finished = to_text(clock.now())
-    end = {"state": copy_mark.COPIED, "finished": finished, "digest": digest, "rows": rows, "blobs": blobs.count}
-    _put_mark(target, {**body, **end}, version)
-    return Copied(
+    copied = Copied(
         source=source.name,
         target=target.name,
         resumed=mark is not None,
         recovery_point=started,
-        finished=finished,
-        digest=digest,
-        jobs=sum(one.is_job for one in partitions.values()),
-        rows=rows,
-        blobs=blobs.count,
-        bytes=blobs.size,
-        rows_written=rows_written,
-        blobs_written=blobs.written,
+        finished=to_text(clock.now()),
+        digest=run.digest(remembered),
+        jobs=len(run.jobs()),
+        rows=run.rows,
+        blobs=run.blobs.count,
+        bytes=run.blobs.size,
+        rows_written=run.rows_written,
+        blobs_written=run.blobs.written,
         key_ids=tuple(name.removeprefix(key_ids) for name in remembered),
         keys_in=source.keys,
         keys_to=target.keys,
     )
+    _put_mark(
+        target, {**body, "state": copy_mark.COPIED, "finished": copied.finished, "result": copied.to_dict()}, version
+    )
+    _end(target)
+    return copied
+
+
+def _whole_before(source: End, target: End, mark: Row) -> Copied:
+    """The result that the mark of a whole copy has. Raises WrongUse where it is the copy of another store."""
+    result = mark.body.get("result")
+    of_this = mark.body.get("from") == source.name and isinstance(result, dict)
+    known = {name: result[name] for name in _RECORDED if name in result} if of_this and result else {}
+    if known.keys() != _RECORDED:
+        when = mark.body.get("finished", "")
+        raise WrongUse(f"{target.name} is a whole copy already, finished {when}", "name a new store to copy to")
+    known |= {"key_ids": tuple(known["key_ids"]), "keys_in": source.keys, "keys_to": target.keys}
+    return Copied(**known, resumed=True, rows_written=0, blobs_written=0, whole_before=True)
 
 
 def _require_place(source: End, target: End, mark: Row | None, key_ids: str) -> None:
     """Raises WrongUse where the target is neither empty nor an unfinished copy of this source."""
-    if mark is not None and not copy_mark.is_unfinished(mark.body):
-        when = str(mark.body.get("finished", ""))
-        raise WrongUse(f"{target.name} is a whole copy already, finished {when}", "name a new store to copy to")
     if mark is not None:
         if mark.body.get("from") != source.name:
             raise WrongUse(
@@ -143,6 +162,17 @@ def _require_place(source: End, target: End, mark: Row | None, key_ids: str) -> 
         raise WrongUse(
             f"{target.name} has keys of its own that {source.name} does not know", "name a new store to copy to"
         )
+
+
+def _end(target: End) -> None:
+    """What follows when the mark says that the copy is whole; done again where a run was killed before it."""
+    _tell_state(target, copy_mark.COPIED)
+    remove_journals(target.store)
+
+
+def _tell_state(target: End, state: str) -> None:
+    if target.store.meta(copy_mark.FACT).get(copy_mark.FACT) != state:
+        target.store.update_meta(lambda: {copy_mark.FACT: state})
 
 
 def _put_mark(target: End, body: Mapping[str, Any], expected: str | None) -> str:
@@ -159,31 +189,3 @@ def _copy_key_ids(source: End, target: End, key_ids: str) -> list[str]:
     if target.store.meta(key_ids) != known:
         raise differs("the list of key ids")
     return sorted(known)
-
-
-def _copy_partitions(source: End, target: End, blobs: BlobsCopy, clock: Clock) -> tuple[dict[str, CopiedRows], int]:
-    """What was copied of each partition that holds a row, and how many rows were written."""
-    copied: dict[str, CopiedRows] = {}
-    written = 0
-    names = {*source.store.partitions(), *target.store.partitions()} - {copy_mark.PARTITION}
-    for name in sorted(names, key=lambda name: (name == INDEX, name)):  # lists across jobs come after the jobs
-        copy = PartitionCopy(source.store, target.store, name, clock)
-        copied[name] = copy.run(blobs)
-        written += copy.written
-    blobs.mirror("", lambda: None, only=lambda key: key.partition("/")[0] not in names)
-    return {name: rows for name, rows in copied.items() if rows.count}, written
-
-
-def _require_same_partitions(target: End, partitions: Mapping[str, CopiedRows]) -> None:
-    if {*target.store.partitions()} - {copy_mark.PARTITION} != {*partitions}:
-        raise differs("the list of jobs")
-
-
-def _digest(partitions: Mapping[str, CopiedRows], blobs: BlobsCopy, key_ids: list[str]) -> str:
-    total = hashlib.sha256()
-    for name in sorted(partitions):
-        total.update(json.dumps([name, partitions[name].digest]).encode() + b"\n")
-    for line in blobs.lines():
-        total.update(line)
-    total.update(json.dumps(key_ids).encode())
-    return total.hexdigest()

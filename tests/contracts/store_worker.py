@@ -71,7 +71,7 @@ STORES = {
         lambda folder, _: str(folder / "store.db"), lambda address: StoreAtFirstUse(Path(address), may_begin=True)
     ),
     "azure": StoreUnderTest(in_azurite, open_begun_in_azurite, rounds=(50, 10)),
-    "azure at first use": StoreUnderTest(in_azurite, open_in_azurite, rounds=(5, 5)),
+    "azure at first use": StoreUnderTest(in_azurite, open_in_azurite, rounds=(2, 2)),
 }
 
 

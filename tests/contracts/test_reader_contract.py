@@ -16,7 +16,7 @@ from driftguard.flow.ports import Reader
 from driftguard.flow.reading import Cause, Outcome, Wanted
 from driftguard.flow.resource import ResourceRef, parse_ref
 from driftguard.sandbox import Sandbox
-from driftguard.wiring import SystemClock
+from driftguard.system_clock import SystemClock
 from tests.adapters.readers.blob_shop import blobs
 from tests.azurite.server import Azurite
 from tests.world import NETWORK, PROVIDERS, VNET

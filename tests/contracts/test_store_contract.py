@@ -376,6 +376,44 @@ def test_a_body_may_be_large_but_not_above_900_kib(store: Store) -> None:
     assert ids(store) == ["large"]
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """An object so deep, with brackets in its texts that nest nothing."""
+    inner: Any = '[{\\"['
+    for number in range(depth - 1):
+        inner = [inner] if number % 2 else {'"[': inner}
+    return {"[": inner}
+
+
+def test_a_body_may_be_deep_but_not_above_500(store: Store) -> None:
+    put(store, "deep", nested(500))
+    row = store.get("job", "k", "deep")
+    assert row is not None and row.body == nested(500)
+    assert [row.body for row in store.list("job", "k")] == [nested(500)]
+    for depth in (501, 950, 100_000):
+        with pytest.raises(WrongUse, match=r"deep|not JSON"):
+            put(store, "deeper", nested(depth))
+    assert ids(store) == ["deep"]
+
+
+LETTERS = "".join(map(chr, range(35, 91)))
+LARGE = {
+    "the same letter": "x" * 921_000,
+    "letters that hardly pack": "".join(random.Random(4).choices(LETTERS, k=921_000)),
+    "quotes": '"' * 460_000,
+    "controls": "\x00" * 153_000,
+    "beyond the first plane": "😀" * 76_000,
+    "surrogates": "\udcff" * 153_000,
+    "delete": "\x7f" * 31_990,
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
+def test_a_body_of_the_largest_size_is_taken_whatever_is_in_it(store: Store, text: str) -> None:
+    put(store, "x" * 500, {"text": text})
+    row = store.get("job", "k", "x" * 500)
+    assert row is not None and row.body == {"text": text}
+
+
 # Blobs
 
 

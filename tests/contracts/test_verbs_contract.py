@@ -30,7 +30,7 @@ from driftguard.flow.review import Person
 from driftguard.guard.answer import Ask
 from driftguard.guard.recorded import Naming, Recording
 from driftguard.guard.review import Confirming, Deciding
-from driftguard.wiring import SystemClock
+from driftguard.system_clock import SystemClock
 from tests.scenarios.steps import BOTH, NAT, ROBS_DNS, SHOP_DNS, deploy, set_dns, set_timeout, story
 from tests.served import TOKEN, served
 from tests.world import DANA, ERIN, JOB, VNET, World

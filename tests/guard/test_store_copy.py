@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from driftguard.adapters.stores.first_use import StoreAtFirstUse
 from driftguard.adapters.stores.keys import REMEMBERED
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
 from driftguard.errors import BadConfiguration, CannotTell, Conflict, WrongUse
-from driftguard.flow.copy_mark import KIND, PARTITION, ROW
+from driftguard.flow.copy_mark import FACT, KIND, PARTITION, ROW
 from driftguard.flow.ledger import LedgerEntry, first_fault
 from driftguard.flow.ports import MAX_WRITES, Delete, Put, Row, Store, Write
 from driftguard.guard.index import all_rows
@@ -164,7 +165,7 @@ def test_a_copy_holds_everything_and_says_how_much(source: SqliteStore, target: 
     assert (told.rows_written, told.blobs_written, told.resumed) == (told.rows, told.blobs, False)
     assert told.bytes == sum(len(data or b"") for data in blobs_of(source).values())
     assert (told.key_ids, told.keys_in, told.keys_to, told.exit_code) == ((KEY_ID,), "here", "there", 0)
-    assert mark_of(target)["state"] == "copied" and mark_of(target)["digest"] == told.digest
+    assert mark_of(target)["state"] == "copied" and mark_of(target)["result"]["digest"] == told.digest
     assert json.loads(json.dumps(told.to_dict()))["recovery_point"] == "2026-03-01T12:00:00.000000Z"
 
 
@@ -173,7 +174,10 @@ def test_a_copy_of_a_copy_has_the_same_digest_and_another_store_another_one(
 ) -> None:
     first = copied(source, target)
     again = copy_store(
-        End(target, "target"), End(opened(tmp_path / "third.db"), "third"), StandingClock(), key_ids=REMEMBERED
+        End(target, "target"),
+        End(opened(tmp_path / "third.db", unfinished=True), "third"),
+        StandingClock(),
+        key_ids=REMEMBERED,
     )
     assert again.digest == first.digest
     digests = {first.digest}
@@ -185,12 +189,12 @@ def test_a_copy_of_a_copy_has_the_same_digest_and_another_store_another_one(
     )
     for number, change in enumerate(changes):
         change()
-        digests.add(copied(source, opened(tmp_path / f"changed-{number}.db")).digest)
+        digests.add(copied(source, opened(tmp_path / f"changed-{number}.db", unfinished=True)).digest)
     assert len(digests) == 4
 
 
 def test_a_store_without_anything_is_copied_too(opened: Callable[..., SqliteStore], tmp_path: Path) -> None:
-    told = copied(opened(tmp_path / "empty.db"), opened(tmp_path / "copy.db"))
+    told = copied(opened(tmp_path / "empty.db"), opened(tmp_path / "copy.db", unfinished=True))
     assert (told.jobs, told.rows, told.blobs, told.key_ids) == (0, 0, 0, ())
 
 
@@ -213,7 +217,7 @@ def test_who_opens_an_unfinished_copy_for_work_is_refused(
 def test_killed_before_any_write_it_shows_no_job_without_its_halts_and_goes_on(
     source: SqliteStore, opened: Callable[..., SqliteStore], tmp_path: Path
 ) -> None:
-    whole = copied(source, opened(tmp_path / "whole.db"))
+    whole = copied(source, opened(tmp_path / "whole.db", unfinished=True))
     places, killed = 0, True
     while killed:
         target = opened(tmp_path / f"killed-{places}.db", unfinished=True)
@@ -223,41 +227,58 @@ def test_killed_before_any_write_it_shows_no_job_without_its_halts_and_goes_on(
         except Killed:
             killed = True
             require_whole_jobs(target)
-            assert places == 0 or mark_of(target)["state"] == "copying"
+            was_whole = places > 1 and mark_of(target)["state"] == "copied"
             told = copied(source, target)
-            assert (told.digest, told.resumed) == (whole.digest, places > 0)
+            assert (told.digest, told.resumed, told.whole_before) == (whole.digest, places > 1, was_whole)
+            assert (told.rows, told.blobs, told.key_ids) == (whole.rows, whole.blobs, whole.key_ids)
+            assert mark_of(target)["state"] == target.meta(FACT)[FACT] == "copied"
+            assert target.kinds(PARTITION) == [KIND]
             assert told.rows_written + told.blobs_written <= whole.rows + whole.blobs
             require_equal(source, target)
         places += 1 if places < 4 else 5
     assert places > 50
 
 
+def killed_before_it_is_whole(store: SqliteStore) -> Around:
+    """A store whose user dies when everything is copied, right before the mark says so."""
+
+    def commit(store: SqliteStore, partition: str, writes: Sequence[Write]) -> Any:
+        if any(isinstance(one, Put) and one.kind == KIND and one.body.get("state") == "copied" for one in writes):
+            raise Killed
+        return store.commit(partition, writes)
+
+    return Around(store, commit=commit)
+
+
 def test_what_is_there_is_left_what_differs_replaced_and_what_is_gone_removed(
     source: SqliteStore, target: SqliteStore
 ) -> None:
-    writes = 2 + len(source.blobs("")) + 20  # well into the rows
+    source.commit("payments-1", [Put("old", "gone", {}, None)])
+    source.commit("retired-job", [Put(JOB, JOB_ROW, {"name": "retired-job"}, None)])
+    source.put_once("payments-1/gone", b"x")
+    source.put_once("nobody's", b"x")
     with pytest.raises(Killed):
-        copied(source, killed_before_write(target, writes))
-    [partition, *_] = [name for name in target.partitions() if name.startswith("payments")]
-    halt = target.list(partition, HALT)[0]
-    target.commit(partition, [Put(HALT, halt.id, {"other": 1}, halt.version), Put("old", "gone", {}, None)])
-    target.commit("retired-job", [Put(JOB, JOB_ROW, {"name": "retired-job"}, None)])
-    target.forget(["readme"])
-    target.put_once("readme", b"half a bl")
-    target.put_once("payments-1/gone", b"x")
-    target.put_once("nobody's", b"x")
+        copied(source, killed_before_it_is_whole(target))
+    require_equal(source, target)
+    halt = source.list("payments-0", HALT)[0]
+    source.commit("payments-0", [Put(HALT, halt.id, {**halt.body, "run": "other"}, halt.version)])
+    for partition, kind, one in (("payments-1", "old", "gone"), ("retired-job", JOB, JOB_ROW)):
+        row = source.get(partition, kind, one)
+        assert row is not None
+        source.commit(partition, [Delete(kind, one, row.version)])
+    source.forget(["payments-1/gone", "nobody's"])
+    source.put_once("payments-1/new", b"x")
     told = copied(source, target)
     require_equal(source, target)
-    assert 0 < told.rows_written < told.rows and told.blobs_written == 1
+    # payments-0: its halt, its row removed and put; payments-1: two blobs and a row, its row removed and put; a job that is gone
+    assert (told.rows_written, told.blobs_written) == (3 + 3 + 1, 1)
 
 
 def test_a_job_that_changed_since_the_interruption_is_hidden_while_it_is_changed(
     source: SqliteStore, target: SqliteStore
 ) -> None:
-    copied(source, target)
-    mark = target.get(PARTITION, KIND, ROW)
-    assert mark is not None
-    target.commit(PARTITION, [Put(KIND, ROW, {**mark.body, "state": "copying"}, mark.version)])
+    with pytest.raises(Killed):
+        copied(source, killed_before_it_is_whole(target))
     halt_more(source, "payments-2", 77)
     for number in range(1, 12):
         with pytest.raises(Killed):
@@ -352,10 +373,17 @@ def test_a_place_that_holds_something_is_refused(source: SqliteStore, target: Sq
     assert target.partitions() == []
 
 
-def test_a_whole_copy_is_not_written_over(source: SqliteStore, target: SqliteStore) -> None:
-    copied(source, target)
-    with pytest.raises(WrongUse, match="whole copy already"):
-        copied(source, target)
+def test_a_whole_copy_is_not_written_over_and_the_same_command_tells_the_result_of_then(
+    source: SqliteStore, target: SqliteStore
+) -> None:
+    first = copied(source, target)
+    halt_more(source, "payments-1", 5)
+    held = rows_of(target), blobs_of(target)
+    again = copied(source, target)
+    assert again == replace(first, resumed=True, rows_written=0, blobs_written=0, whole_before=True)
+    with pytest.raises(WrongUse, match="whole copy already, finished 2026"):
+        copied(source, target, name="another")
+    assert (rows_of(target), blobs_of(target)) == held
 
 
 def test_the_unfinished_copy_of_another_store_and_the_store_itself_are_refused(
@@ -418,11 +446,10 @@ def _spoilt_job(store: SqliteStore, partition: str, writes: Sequence[Write]) -> 
         {"commit": _spoilt_job},
         {"put_once": lambda store, key, data: store.put_once(key, data[:-1])},
         {"put_once": lambda store, key, data: True},
-        {"blobs": lambda store, prefix: [*store.blobs(prefix), *(["strange"] if store.blobs("payments") else [])]},
         {"update_meta": lambda store, change: None},
         {"partitions": lambda store: [*store.partitions(), *(["strange"] if store.partitions() else [])]},
     ],
-    ids=["a row", "a job's row", "a cut blob", "a lost blob", "a strange blob", "a lost key id", "a strange job"],
+    ids=["a row", "a job's row", "a cut blob", "a lost blob", "a lost key id", "a strange job"],
 )
 def test_what_is_not_read_back_as_it_was_written_is_told_and_the_copy_stays_marked(
     source: SqliteStore, target: SqliteStore, calls: dict[str, Callable[..., Any]]
@@ -442,11 +469,15 @@ def test_more_rows_than_a_page_are_compared_in_order_whatever_the_copy_holds_bet
     ids = [f"{number:05d}" for number in range(3 * PAGE + 7)]
     for start in range(0, len(ids), MAX_WRITES):
         source.commit("many", [Put("k", one, {"n": one}, None) for one in ids[start : start + MAX_WRITES]])
-    with pytest.raises(Killed):
-        copied(source, killed_before_write(target, 2))
     for start in range(0, len(ids), MAX_WRITES):
-        target.commit("many", [Put("k", f"{one}+", {}, None) for one in ids[start : start + MAX_WRITES]])
-        target.commit("many", [Put("k", one, {"n": one}, None) for one in ids[start : start + MAX_WRITES : 2]])
+        source.commit("many", [Put("k", f"{one}+", {}, None) for one in ids[start : start + MAX_WRITES]])
+    with pytest.raises(Killed):
+        copied(source, killed_before_it_is_whole(target))
+    for row in [*all_rows(source, "many", "k")]:
+        if row.id.endswith("+"):
+            source.commit("many", [Delete("k", row.id, row.version)])
+        elif int(row.id) % 2:
+            source.commit("many", [Put("k", row.id, {"n": "new"}, row.version)])
     told = copied(source, target)
     require_equal(source, target)
     assert told.resumed

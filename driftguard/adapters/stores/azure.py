@@ -1,7 +1,9 @@
 """The store on Azure Storage: a table and a container of one name, for many threads, processes and machines at once.
 
 Rules:
-- Nothing is imported or asked before the first use. That reads the store's schema, and whether it is a whole store.
+- Nothing is imported or asked before the first use. That reads the store's schema, and whether it is a whole store: one
+  request. It is asked again by a use `KNOWN_FOR` seconds later: a copy may have begun to fill the store meanwhile. What
+  is written into a copy until that is noticed, the copy itself finds before it calls itself whole.
 - A store that may be begun, and is not there, holds nothing; the first write begins it: the container, the table, and last
   the row with the schema, which makes them a store. What another process has begun meanwhile is used.
 - A store that is not there, or is missing while it is used, is an error and never an empty store.
@@ -14,6 +16,7 @@ How rows are kept: azure_tables, azure_entities; blobs: azure_blobs; names: azur
 from __future__ import annotations
 
 import threading
+import time
 from builtins import list as List  # reason: the port has a method `list`, which hides the type in the class body
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +29,19 @@ from driftguard.adapters.stores.azure_clients import Clients, connect
 from driftguard.adapters.stores.azure_errors import Asking
 from driftguard.adapters.stores.azure_facts import Facts
 from driftguard.adapters.stores.azure_tables import Table
-from driftguard.adapters.stores.unfinished import KIND, PARTITION, ROW, refuse_unfinished_row
+from driftguard.adapters.stores.unfinished import refuse_unfinished_fact
 from driftguard.errors import BadConfiguration, StoreUnavailable, WrongUse
 from driftguard.flow.ports import Row, Store, Write
 from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
+
+KNOWN_FOR = 15.0
+"""Seconds for which a store that was seen to be there, and whole, is taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
     clients: Clients
+    asking: Asking
     table: Table
     blobs: Blobs
     facts: Facts
@@ -48,14 +55,23 @@ class AzureStore(Store):
     outside the limits (limits.py, azure_limits.py).
     """
 
-    def __init__(self, place: Place, make: Callable[[], _Parts], *, may_begin: bool, unfinished: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        make: Callable[[], _Parts],
+        *,
+        may_begin: bool,
+        unfinished: bool,
+        monotonic: Callable[[], float],
+    ) -> None:
         self.address = place.address
         self._make = make
         self._may_begin = may_begin
         self._unfinished = unfinished
         self._turn = threading.Lock()
         self._parts: _Parts | None = None
-        self._is_there = False
+        self._monotonic = monotonic
+        self._seen: float | None = None  # when the store was last seen to be there, and good to work with
         self._closed = False
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
@@ -138,8 +154,10 @@ class AzureStore(Store):
         Threads ask side by side: what they learn is the same, and none waits for another one's answer.
         """
         parts = self._opened()
-        if self._is_there or self._found(parts):
+        if self._is_known() or self._found(parts):
             return parts
+        if self._seen is not None:  # never begun anew: it would be an empty one in the place of one that is lost
+            raise parts.asking.gone()
         if self._may_begin:
             return None
         raise BadConfiguration(
@@ -155,13 +173,18 @@ class AzureStore(Store):
                 raise StoreUnavailable(f"the store {self.address} was begun and is not there", "try again in a moment")
         return parts
 
+    def _is_known(self) -> bool:
+        return self._seen is not None and (self._unfinished or self._monotonic() - self._seen < KNOWN_FOR)
+
     def _found(self, parts: _Parts) -> bool:
         """Whether there is a store. Raises BadConfiguration for one that this code must not work with."""
-        if not parts.facts.has_store():
+        asked = self._monotonic()
+        known = parts.facts.look()
+        if known is None:
             return False
         if not self._unfinished:
-            refuse_unfinished_row(parts.table.get(PARTITION, KIND, ROW), self.address)
-        self._is_there = True
+            refuse_unfinished_fact(known.facts, self.address)
+        self._seen = asked
         return True
 
     def _opened(self) -> _Parts:
@@ -183,18 +206,20 @@ def open_azure_store(
     new_id: Callable[[], str],
     telemetry: Telemetry = NO_TELEMETRY,
     unfinished: bool = False,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AzureStore:
     """The store at azure://ACCOUNT[/NAME]; nothing is asked of Azure before its first use.
 
     `connection` is the account's connection string; without one, `credential` signs in. `may_begin`: a store that is not
     there is begun by its first write. `new_id` gives an id that no other write has. `unfinished` opens a store that a copy
-    has not filled yet, too. Raises BadConfiguration.
+    has not filled yet, too. `monotonic` gives seconds that only go forward. Raises BadConfiguration.
     """
     place = place_of(address, cloud=cloud, connection=connection)
 
     def make() -> _Parts:
         clients, asking = connect(place, credential, telemetry), Asking(place)
         table = Table(clients.table, asking, new_id)
-        return _Parts(clients, table, Blobs(clients.container, asking, new_id), Facts(table, asking, place.address))
+        blobs, facts = Blobs(clients.container, asking, new_id), Facts(table, asking, place.address)
+        return _Parts(clients, asking, table, blobs, facts)
 
-    return AzureStore(place, make, may_begin=may_begin, unfinished=unfinished)
+    return AzureStore(place, make, may_begin=may_begin, unfinished=unfinished, monotonic=monotonic)

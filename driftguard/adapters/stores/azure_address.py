@@ -2,8 +2,9 @@
 
 Rules:
 - An address is azure://ACCOUNT[/NAME]; NAME is the name of a table and of a container.
-- With a connection string, the account that it names must be the one of the address, so that no store is opened in an
-  account that nobody meant. Nothing of the string gets into a message.
+- With a connection string, the account that it names must be the one of the address, and so must be the hosts of its
+  endpoints: the first label is the account, and table and blobs differ in the service's label only. So no store is opened
+  in an account that nobody meant. Nothing of the string gets into a message.
 - Plain http is for an emulator on this machine only.
 
 Sources: learn.microsoft.com "Configure Azure Storage connection strings", "Storage account overview" (names),
@@ -25,6 +26,7 @@ DEFAULT_NAME = "driftguard"
 
 _ADDRESS = re.compile(r"azure://([a-z0-9]{3,24})(?:/([a-z][a-z0-9]{2,40}))?/?")
 _EXAMPLE = "write azure://ACCOUNT or azure://ACCOUNT/NAME, such as azure://stshopguard/driftguard"
+_ANY_SERVICE = "*"
 _SETTING = "DRIFTGUARD_STORE_CONNECTION"
 
 
@@ -89,17 +91,24 @@ def place_of(address: str, *, cloud: str, connection: str | None) -> Place:
     if connection is not None:
         _require_account(told, account)
     at = _CLOUDS[cloud]
-    blob = _endpoint(told, "blob", account, at)
+    table, blob = _endpoint(told, "table", account, at), _endpoint(told, "blob", account, at)
+    _require_one_account(account, table, blob)
     return Place(
         address=f"azure://{account}/{name}",
         account=account,
         name=name,
-        table=Service(_endpoint(told, "table", account, at), at.table_audience),
+        table=Service(table, at.table_audience),
         # The account's own audience, which every cloud knows; one token is good for both where it is the same.
         blob=Service(blob, at.table_audience if cloud == "public" else f"https://{account}.blob.{at.suffix}"),
         key=_key(told) if connection is not None else None,
         sas=_sas(told) if connection is not None and "accountkey" not in told else None,
     )
+
+
+def account_named(connection: str) -> str | None:
+    """The account that a connection string names, in small letters; None where it names none. Raises BadConfiguration."""
+    name = _parts(connection).get("accountname")
+    return name.lower() if name is not None else None
 
 
 def _parts(connection: str) -> dict[str, str]:
@@ -137,6 +146,24 @@ def _endpoint(told: dict[str, str], service: str, account: str, cloud: _Cloud) -
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(endpoint)):
         raise _wrong("does not use https", "use https; plain http is for an emulator on this machine only")
     return endpoint
+
+
+def _require_one_account(account: str, table: str, blob: str) -> None:
+    """Endpoints of Azure are the account's own, both in the same place; those of an emulator are both on this machine."""
+    if _is_here(table) and _is_here(blob):
+        return
+    labels = [(urlsplit(endpoint).hostname or "").split(".") for endpoint in (table, blob)]
+    if any(_is_here(endpoint) for endpoint in (table, blob)) or any(host[0] != account for host in labels):
+        raise _wrong(
+            "has endpoints of another account than the store",
+            f"use the endpoints of the account {account}, such as https://{account}.table.core.windows.net",
+        )
+    places = [
+        [_ANY_SERVICE if label == service else label for label in host]
+        for host, service in zip(labels, ("table", "blob"), strict=True)
+    ]
+    if places[0] != places[1]:
+        raise _wrong("has endpoints for tables and for blobs that are not of one place")
 
 
 def _is_here(endpoint: str) -> bool:

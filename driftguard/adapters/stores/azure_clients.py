@@ -2,7 +2,8 @@
 
 Rules:
 - No redirect is followed, nothing is retried here, nothing is logged, no .netrc is read; a proxy is for Azure only.
-- An answer is read whole, up to a size and up to a time: one that comes byte by byte ends like one that does not come.
+- A request has one time for all of it, more for more that it sends. An answer is read whole, up to a size. What stands
+  still, or comes byte by byte, ends (azure_socket).
 - A success that is not one of Azure Storage, such as the page of a proxy, or no list where one was asked for, is no answer.
 - Each request is counted, by service and kind of answer.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from driftguard.adapters.readers.arm_credential import Credential
 from driftguard.adapters.stores import limits
 from driftguard.adapters.stores.azure_address import Place, Service
+from driftguard.adapters.stores.azure_socket import Times, timed_adapter
 from driftguard.flow.http_answers import answer_class
 from driftguard.flow.telemetry import Telemetry
 
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 
 CONNECT_WITHIN = 5.0
 SILENT_FOR = 20.0
-"""Seconds without a byte after which an answer is given up."""
-_TABLE_WITHIN, _BLOB_WITHIN = 60.0, 300.0
+"""Seconds without a byte after which a request is given up."""
+TABLE_WITHIN, BLOB_WITHIN = 60.0, 300.0
+"""Seconds for one request and its answer."""
+SLOWEST = 1_000_000
+"""Bytes of a request for each of which it has a second more: the largest blob at this speed, and then its answer."""
 _LARGEST_ANSWER = limits.MAX_BLOB + 1024 * 1024
 _BLOCK = 256 * 1024
 _CONNECTIONS = 32
@@ -87,11 +91,11 @@ def _options(place: Place, service: Service, whom: Any, telemetry: Telemetry, na
     def counted(status: int, code: str) -> None:
         telemetry.count("driftguard.storage.requests", service=name, answer=answer_class(status, code))
 
-    within = _BLOB_WITHIN if name == "blob" else _TABLE_WITHIN
+    within, times = BLOB_WITHIN if name == "blob" else TABLE_WITHIN, Times(SILENT_FOR)
     return {
         "credential": whom,
         "audience": service.audience,
-        "transport": _transport(_session(place.on_this_machine), within, counted),
+        "transport": _transport(_session(place.on_this_machine, times), times, within, counted),
         "retry_total": 0,  # tries are made by azure_errors.Asking, which knows what a lost answer means
         "permit_redirects": False,
         "logging_enable": False,
@@ -99,11 +103,10 @@ def _options(place: Place, service: Service, whom: Any, telemetry: Telemetry, na
     }
 
 
-def _session(on_this_machine: bool) -> Session:
+def _session(on_this_machine: bool, times: Times) -> Session:
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
-    from requests.adapters import HTTPAdapter
 
     class SignedAlready(requests.auth.AuthBase):
         """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the signature."""
@@ -115,15 +118,15 @@ def _session(on_this_machine: bool) -> Session:
     session.auth = SignedAlready()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not on_this_machine
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS, max_retries=0)
+    adapter = timed_adapter(times, _CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
-def _transport(session: Session, within: float, counted: Callable[[int, str], None]) -> RequestsTransport:
+def _transport(session: Session, times: Times, within: float, counted: Callable[[int, str], None]) -> RequestsTransport:
     import requests
-    from azure.core.exceptions import AzureError, ServiceResponseError, ServiceResponseTimeoutError
+    from azure.core.exceptions import AzureError, ServiceResponseError
     from azure.core.pipeline.transport import RequestsTransport
     from urllib3.exceptions import HTTPError
 
@@ -131,10 +134,12 @@ def _transport(session: Session, within: float, counted: Callable[[int, str], No
         """Gives an answer when all of it is there, and is one of Azure Storage."""
 
         def send(self, request: Any, **options: Any) -> Any:
-            options = {**options, "stream": True}
+            data = request.data
+            seconds = within + (len(data) / SLOWEST if isinstance(data, bytes) else 0.0)
             try:
-                response = super().send(request, **options)
-                body = self._read(response.internal_response)
+                with times.within(seconds):
+                    response = super().send(request, **{**options, "stream": True})
+                    body = self._read(response.internal_response)
                 if wrong := _not_what_was_asked_for(request, response, body):
                     raise ServiceResponseError(wrong)
             except (AzureError, requests.RequestException, HTTPError) as error:
@@ -146,7 +151,6 @@ def _transport(session: Session, within: float, counted: Callable[[int, str], No
             return response
 
         def _read(self, answer: requests.Response) -> bytes:
-            until = time.monotonic() + within
             pieces: list[bytes] = []
             size = 0
             try:
@@ -154,8 +158,6 @@ def _transport(session: Session, within: float, counted: Callable[[int, str], No
                 while piece := answer.raw.read1(_BLOCK, decode_content=True):
                     size += len(piece)
                     pieces.append(piece)
-                    if time.monotonic() > until:
-                        raise ServiceResponseTimeoutError("the answer takes too long")
                     if size > _LARGEST_ANSWER:
                         raise ServiceResponseError("the answer is too large")
                 # What `requests` itself does after reading: everything behind here reads from memory.

@@ -112,14 +112,18 @@ class Asking:
             return StoreUnavailable(f"the store {where} refused this identity ({code})", remedy)
         if code in ("TableNotFound", "ContainerNotFound"):
             what = "table" if code == "TableNotFound" else "container"
-            return StoreUnavailable(
-                f"the {what} of the store {where} is missing",
-                "restore the store by `driftguard store copy` from its backup",
-            )
+            return self.gone(what)
         if status == 404:
             return StoreUnavailable(f"the store {where} was not found ({code})", _REACH)
         return StoreUnavailable(
             f"the store {where} refused a request ({status} {code})".replace(f" {status})", ")"), _LATER
+        )
+
+    def gone(self, what: str = "table") -> StoreUnavailable:
+        """The error for a store that was there; `what` is the part of it that is missing now."""
+        return StoreUnavailable(
+            f"the {what} of the store {self._place.address} is missing",
+            "restore the store by `driftguard store copy` from its backup",
         )
 
     def damaged(self) -> StoreUnavailable:

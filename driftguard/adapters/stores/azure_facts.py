@@ -1,7 +1,8 @@
 """The facts that a store on Azure Storage keeps about itself, and how one is begun.
 
 Rules:
-- They lie in a partition whose key is no name's form. Its row `schema` makes table and container a store.
+- They lie in a partition whose key is no name's form. Its row `schema` makes table and container a store. One request
+  reads all of it: whether there is a store, its schema, and the fact that marks an unfinished copy.
 - A store of a newer schema is refused, never guessed at.
 - Facts are changed together with the row `schema`, at the ETag that was read before: of two that change them at the same
   time, one looks again.
@@ -10,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from driftguard.adapters.stores import azure_keys
 from driftguard.adapters.stores.azure_clients import Clients
@@ -25,9 +26,18 @@ SCHEMA = 1
 _OWN = "!meta"
 _SCHEMA_ROW = "schema"
 _FACT = "fact"
+_FACTS = azure_keys.row_key(_FACT, "")  # how the keys of facts begin; rows of another kind are a later version's
 _VALUE = "value"
 _MOST = 10_000
 _TRIES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a store says of itself: the ETag of its row `schema`, and its facts by name."""
+
+    etag: str
+    facts: Mapping[str, str]
 
 
 class Facts:
@@ -38,15 +48,37 @@ class Facts:
         self._asking = asking
         self._address = address
 
-    def has_store(self) -> bool:
-        """Whether there is a store. Raises BadConfiguration for one of a newer schema."""
-        return self._schema() is not None
+    def look(self) -> Known | None:
+        """What the store says of itself now; None where there is none. Raises BadConfiguration for a newer schema."""
+        found = self._table.entities(f"PartitionKey eq '{_OWN}'", _MOST, also_no_table=True)
+        own = {str(entity.get(ROW)): entity for entity in found}
+        schema = own.pop(_SCHEMA_ROW, None)
+        if schema is None:
+            return None
+        try:
+            etag = etag_of(version_of(getattr(schema, "metadata", {}).get("etag")))
+            number = int(str(schema.get(_VALUE)))
+            facts = {
+                azure_keys.kind_and_id(key)[1]: str(entity[_VALUE])
+                for key, entity in own.items()
+                if key.startswith(_FACTS)
+            }
+        except (ValueError, KeyError):
+            raise self._asking.damaged() from None
+        if number > SCHEMA:
+            raise BadConfiguration(
+                f"the store {self._address} has schema {number}, this Drift Guard knows schemas up to {SCHEMA}",
+                "use the newer version of Drift Guard that wrote it, or restore a backup from before that upgrade",
+            )
+        if etag is None or len(found) >= _MOST or any(entity.get(PARTITION) != _OWN for entity in found):
+            raise self._asking.damaged()
+        return Known(etag, facts)
 
     def begin(self, clients: Clients) -> None:
         """Make the container, the table and the row that makes them a store, as far as they are not there."""
         self._make(lambda: clients.container.create_container(), "ContainerAlreadyExists")
         self._make(lambda: clients.table.create_table(), "TableAlreadyExists")
-        if self._table.entities("PartitionKey gt ''", 1, only_keys=True) and not self.has_store():
+        if self._table.entities("PartitionKey gt ''", 1, only_keys=True) and self.look() is None:
             raise BadConfiguration(
                 f"the table of {self._address} holds something else than a store",
                 "name another store, such as azure://ACCOUNT/driftguard2",
@@ -56,24 +88,12 @@ class Facts:
 
     def facts(self, prefix: str) -> dict[str, str]:
         """The facts whose name starts with `prefix`, with their values."""
-        start, end = azure_keys.row_key(_FACT, ""), _FACT + azure_keys.BEHIND_SEPARATOR
-        condition = f"PartitionKey eq '{_OWN}' and RowKey gt '{start}' and RowKey lt '{end}'"
-        try:
-            found = {
-                azure_keys.kind_and_id(entity[ROW])[1]: str(entity[_VALUE])
-                for entity in self._table.entities(condition, _MOST)
-            }
-        except (ValueError, KeyError):
-            raise self._asking.damaged() from None
-        return {name: value for name, value in found.items() if name.startswith(prefix)}
+        return {name: value for name, value in self._known().facts.items() if name.startswith(prefix)}
 
     def update(self, change: Callable[[], Mapping[str, str]]) -> None:
         """Keep the facts that `change` returns; it is called again where others changed facts meanwhile."""
         for _ in range(_TRIES):
-            etag = self._schema()
-            if etag is None:
-                raise self._asking.damaged()
-            if self._kept(etag, change()):
+            if self._kept(self._known().etag, change()):
                 return
         raise Conflict("the facts of the store changed too often", "try again in a moment")
 
@@ -100,26 +120,11 @@ class Facts:
 
         return self._asking.ask(request, when_refused=refused)
 
-    def _schema(self) -> str | None:
-        """The ETag of the row `schema`; None where table or row is not there."""
-        found = self._entity()
-        if found is None:
-            return None
-        value = found.get(_VALUE)
-        try:
-            etag = etag_of(version_of(getattr(found, "metadata", {}).get("etag")))
-            number = int(str(value))
-        except ValueError:
-            raise self._asking.damaged() from None
-        if number > SCHEMA:
-            raise BadConfiguration(
-                f"the store {self._address} has schema {number}, this Drift Guard knows schemas up to {SCHEMA}",
-                "use the newer version of Drift Guard that wrote it, or restore a backup from before that upgrade",
-            )
-        return etag
-
-    def _entity(self) -> Mapping[str, Any] | None:
-        return self._table.entity(_OWN, _SCHEMA_ROW, also_no_table=True)
+    def _known(self) -> Known:
+        known = self.look()
+        if known is None:
+            raise self._asking.gone()
+        return known
 
     def _make(self, request: Callable[[], object], exists: str) -> None:
         def refused(refusal: Refused, _unsure: bool) -> None:

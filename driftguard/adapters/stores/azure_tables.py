@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import itertools
 from builtins import list as List  # reason: the method `list` hides the type inside the class
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from driftguard.adapters.stores import azure_keys, azure_limits
 from driftguard.adapters.stores.azure_commit import Operation, conflict, operations_of, partition_form, row_form
 from driftguard.adapters.stores.azure_entities import COMMIT, NO_ROW_IN_IT, PARTITION, ROW, row_of
 from driftguard.adapters.stores.azure_errors import Asking, Refused, Unanswered
+from driftguard.adapters.stores.azure_pages import all_pages
 from driftguard.adapters.stores.azure_versions import NEVER, version_of
 from driftguard.flow.ports import Put, Row, Write
 
 if TYPE_CHECKING:
+    from azure.core.paging import ItemPaged
     from azure.data.tables import TableClient
 
 _PAGE = 1000  # the most entities that Azure gives at once
@@ -105,14 +107,11 @@ class Table:
 
         return self._asking.ask(lambda: self._committed(writes, operations), when_refused=refused)
 
-    def entity(
-        self, partition: str, key: str, *, only_state: bool = False, also_no_table: bool = False
-    ) -> Mapping[str, Any] | None:
-        """The entity of these keys, or None; a table that is not there is an error, unless `also_no_table`."""
+    def entity(self, partition: str, key: str, *, only_state: bool = False) -> Mapping[str, Any] | None:
+        """The entity of these keys, or None; a table that is not there is an error."""
 
         def nothing(refusal: Refused, _unsure: bool) -> None:
-            no_table = also_no_table and refusal.code == "TableNotFound"
-            if refusal.status != 404 or not (no_table or refusal.code in _NO_ROW):
+            if refusal.status != 404 or refusal.code not in _NO_ROW:
                 raise self._asking.error(refusal)
 
         def request() -> Mapping[str, Any] | None:
@@ -120,22 +119,29 @@ class Table:
 
         return self._asking.ask(request, when_refused=nothing)
 
-    def entities(self, condition: str, limit: int, *, only_keys: bool = False) -> List[Mapping[str, Any]]:
-        """The first entities that meet an OData condition, in order of their keys, at most `limit`."""
-        pages = self._client.query_entities(
-            condition, results_per_page=min(limit, _PAGE), select=[PARTITION, ROW] if only_keys else None
-        ).by_page()
+    def entities(
+        self, condition: str, limit: int, *, only_keys: bool = False, also_no_table: bool = False
+    ) -> List[Mapping[str, Any]]:
+        """The first entities that meet an OData condition, in order of their keys, at most `limit`.
+
+        A table that is not there is an error, unless `also_no_table`: then it holds none.
+        """
+
+        def nothing(refusal: Refused) -> List[Any]:
+            if also_no_table and refusal.status == 404 and refusal.code == "TableNotFound":
+                return []
+            raise self._asking.error(refusal)
+
+        def items() -> ItemPaged[Any]:
+            return self._client.query_entities(
+                condition, results_per_page=min(limit, _PAGE), select=[PARTITION, ROW] if only_keys else None
+            )
+
         found: List[Mapping[str, Any]] = []
-        seen: Any = None
-        while len(found) < limit:
-            page = self._asking.ask(lambda: next_page(pages), when_refused=self._error)
-            if page is None:
-                break
+        for page in all_pages(self._asking, items, nothing):
             found += page
-            token = getattr(pages, "continuation_token", None)
-            if token is not None and token == seen:  # an answer that leads to itself has no end
-                raise self._asking.damaged()
-            seen = token
+            if len(found) >= limit:
+                break
         return found[:limit]
 
     def submit(self, operations: Sequence[Operation]) -> List[Mapping[str, Any]]:
@@ -188,15 +194,6 @@ class Table:
         if key <= last:  # else an answer that does not heed the condition would be asked for ever
             raise self._asking.damaged()
         return key
-
-    def _error(self, refusal: Refused, _unsure: bool) -> Any:
-        raise self._asking.error(refusal)
-
-
-def next_page(pages: Iterator[Iterator[Any]]) -> List[Any] | None:
-    """The next page of a list of the SDK, None behind the last."""
-    page = next(pages, None)
-    return None if page is None else list(page)
 
 
 def _etag(entity: Mapping[str, Any]) -> object:

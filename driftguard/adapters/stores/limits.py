@@ -4,7 +4,9 @@ Rules, checked for every store:
 - A partition, kind or row id has 1 to 512 characters, no control character (what Azure Tables allows in a key).
 - A blob's key has 1 to 1024 characters, no control character (what Azure Storage allows in a blob's name),
   and a blob at most 256 MiB.
-- A row's body is a JSON object of at most 900 KiB as stored: sorted keys, ASCII, no NaN, no infinity.
+- A row's body is a JSON object of at most 900 KiB as stored: sorted keys, ASCII, no NaN, no infinity, at most 500 deep.
+  Every store takes every such body, whatever is in it, and gives it back: how deep a store's own code stands when it
+  reads or writes one decides nothing.
 - A commit has at most MAX_WRITES writes and names each row once.
 
 What every store holds is less, where names or commits are large; a store that holds less refuses the rest as WrongUse,
@@ -33,10 +35,12 @@ from driftguard.flow.ports import MAX_WRITES, Write
 MAX_NAME = 512
 MAX_KEY = 1024
 MAX_BODY = 900 * 1024
+MAX_DEPTH = 500  # Python's JSON gives up near 1,000, less what stands on the stack already
 MAX_BLOB = 256 * 1024 * 1024
 MAX_LISTED = 100_000
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')  # a text, which may hold brackets of its own, or a bracket
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -91,12 +95,29 @@ def body_text(kind: str, row_id: str, body: Mapping[str, Any]) -> str:
             f"the body of the row {kind} {row_id!r} is not JSON ({type(error).__name__})",
             "use only objects with text keys, lists, text, finite numbers, booleans and null",
         ) from None  # the cause could quote the body
+    if _is_too_deep(text):
+        raise WrongUse(
+            f"the body of the row {kind} {row_id!r} is more than {MAX_DEPTH} deep",
+            "put what is deep into a blob, as text",
+        )
     if len(text) > MAX_BODY:
         raise WrongUse(
             f"the body of the row {kind} {row_id!r} has {len(text)} bytes, at most {MAX_BODY} are stored",
             "put what is large into a blob",
         )
     return text
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether objects and lists of a JSON text lie more than MAX_DEPTH within each other."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:  # as good as always
+        return False
+    depth = 0
+    for found in _NESTING.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found.group(), 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _check_text(what: str, text: str, most: int) -> None:

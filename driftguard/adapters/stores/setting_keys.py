@@ -3,8 +3,9 @@
 Rules:
 - The text is the content of a key file, or keys in base64 with commas or blanks between them, the active one first.
 - Nothing is looked at before the first use; then everything is: a text that is not whole is refused, not half used.
-- The store remembers every key id that was active: a setting that lacks one is SecretKeyMissing. So a wrong or new key is
-  noticed before a mark is compared, and rotation puts a new key first and leaves the old ones in.
+- The store remembers every key id that was active: a setting that lacks one is SecretKeyMissing, also where another
+  process brings a key of its own to a new store at the same time. So a wrong or new key is noticed before a mark is
+  compared, and rotation puts a new key first and leaves the old ones in.
 - A reference to a vault that the platform has not replaced is BadConfiguration, never a key.
 - No message holds anything of the text.
 """
@@ -14,8 +15,17 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from collections.abc import Mapping
 
-from driftguard.adapters.stores.keys import KEY_BYTES, REMEMBERED, Meta, id_of, lost_keys, mark_of, parse_key_file
+from driftguard.adapters.stores.keys import (
+    KEY_BYTES,
+    REMEMBERED,
+    Meta,
+    id_of,
+    lost_keys,
+    mark_of,
+    parse_key_file,
+)
 from driftguard.errors import BadConfiguration, SecretKeyMissing
 from driftguard.flow.ports import Sealer
 
@@ -54,13 +64,22 @@ class SettingKeys(Sealer):
         with self._turn:
             if self._loaded is None:
                 active, keys = _keys_in(self._text or "")
-                remembered = self._store.meta(REMEMBERED)
-                if lost := lost_keys(keys, remembered):
-                    raise _lacks(lost)
-                if REMEMBERED + active not in remembered:
-                    self._store.update_meta(lambda: {REMEMBERED + active: ""})
+                if REMEMBERED + active not in self._remembered(keys):
+                    self._store.update_meta(lambda: self._with(active, keys))
                 self._loaded = active, keys
             return self._loaded
+
+    def _with(self, active: str, keys: Mapping[str, bytes]) -> dict[str, str]:
+        """The active key as a fact to keep; asked where no other process can add one that is not looked at here."""
+        self._remembered(keys)
+        return {REMEMBERED + active: ""}
+
+    def _remembered(self, keys: Mapping[str, bytes]) -> dict[str, str]:
+        """What the store remembers. Raises SecretKeyMissing where not all of it is among the keys."""
+        remembered = self._store.meta(REMEMBERED)
+        if lost := lost_keys(keys, remembered):
+            raise _lacks(lost)
+        return remembered
 
 
 def _keys_in(text: str) -> tuple[str, dict[str, bytes]]:

@@ -9,6 +9,8 @@ Rules:
 - A file that was moved, removed or replaced while it is open is refused: what is written to it would be lost.
 - A store that a newer Drift Guard migrated while it is open takes no more writes.
 - What is forgotten is overwritten in the file and in its log, not only left out of it.
+- A store that becomes an unfinished copy while it is open takes no more reads and writes.
+- Opened to be read only, it is not changed at all: no file beside it, no newer schema. So a backup on a read-only disk is read.
 - Open the store in the process that uses it: a connection does not survive a fork (sqlite.org/howtocorrupt.html).
 """
 
@@ -27,13 +29,15 @@ from driftguard.adapters.stores import limits, schema
 from driftguard.adapters.stores.sqlite_connect import (
     connect,
     connect_to_read,
+    connect_to_read_only,
     create_file,
     empty_log,
     identity,
+    state,
     use_wal,
 )
 from driftguard.adapters.stores.sqlite_errors import damaged, store_errors
-from driftguard.adapters.stores.unfinished import refuse_unfinished
+from driftguard.adapters.stores.unfinished import KIND, PARTITION, ROW, refuse_unfinished_row
 from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
 from driftguard.flow.ports import Delete, Put, Row, Store, Write
 
@@ -56,13 +60,22 @@ class SqliteStore(Store):
     """
 
     def __init__(
-        self, path: Path, writing: sqlite3.Connection, reading: sqlite3.Connection, schema_number: int
+        self,
+        path: Path,
+        writing: sqlite3.Connection,
+        reading: sqlite3.Connection,
+        schema_number: int,
+        *,
+        unfinished: bool = False,
+        is_alone: bool = False,
     ) -> None:
         self.path = path
         self._reading = _Side(reading)
         self._writing = _Side(writing)
         self._schema = schema_number
-        self._file = identity(path)
+        self._unfinished = unfinished
+        self._is_alone = is_alone
+        self._file = self._file_now()
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
         limits.check_names(partition=partition, kind=kind, id=row_id)
@@ -173,7 +186,9 @@ class SqliteStore(Store):
     def _open_to_read(self) -> Iterator[sqlite3.Connection]:
         """The connection for reads, for this thread alone."""
         with self._reading.turn, store_errors(self.path):
-            yield self._still_there(self._reading)
+            connection = self._still_there(self._reading)
+            self._refuse_unfinished(connection)
+            yield connection
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -185,12 +200,16 @@ class SqliteStore(Store):
         """The connection, if it is open and still leads to the file of that name. Called in turn."""
         if side.connection is None:
             raise WrongUse(f"the store {self.path} was closed", "open it again")
-        if identity(self.path) != self._file:
+        if self._file_now() != self._file:
             raise StoreUnavailable(
-                f"the store {self.path} was replaced while it was open",
+                f"the store {self.path} was replaced{' or changed' if self._is_alone else ''} while it was open",
                 "start again, so that the file that now has this name is used",
             )
         return side.connection
+
+    def _file_now(self) -> tuple[object, ...]:
+        """What must stay the same: which file it is; where nobody else may work with it, also what is in it."""
+        return (identity(self.path), state(self.path)) if self._is_alone else (identity(self.path),)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -199,6 +218,7 @@ class SqliteStore(Store):
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 self._refuse_other_schema(connection)
+                self._refuse_unfinished(connection)
                 yield connection
                 connection.execute("COMMIT")
             finally:
@@ -212,6 +232,14 @@ class SqliteStore(Store):
                 f"the store {self.path} went from schema {self._schema} to {now} while it was open",
                 "start again with the version of Drift Guard that migrated it",
             )
+
+    def _refuse_unfinished(self, connection: sqlite3.Connection) -> None:
+        """Asked with each call: a copy into this store may have begun since it was opened."""
+        if self._unfinished:
+            return
+        query = "SELECT kind, id, version, body FROM rows WHERE partition = ? AND kind = ? AND id = ?"
+        found = connection.execute(query, (PARTITION, KIND, ROW)).fetchone()
+        refuse_unfinished_row(self._row(found) if found else None, str(self.path))
 
     def _next_version(self, connection: sqlite3.Connection) -> str:
         connection.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'last-version'")
@@ -232,12 +260,17 @@ class SqliteStore(Store):
 
 
 def open_sqlite(
-    path: Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT, unfinished: bool = False
+    path: Path,
+    *,
+    create: bool = True,
+    busy_timeout: float = BUSY_TIMEOUT,
+    unfinished: bool = False,
+    read_only: bool = False,
 ) -> SqliteStore:
     """Open the store at `path`, and make it (mode 0600, with its folder) where there is none and `create` is true.
 
     `busy_timeout` is how many seconds a call waits for other writers; `unfinished` opens the unfinished copy of another
-    store too, which only the copy itself works with.
+    store too, which only the copy itself works with. `read_only` changes nothing, unless its schema is an earlier one.
     Raises BadConfiguration where there is no store, the path is a folder or another kind of file, the store is an
     unfinished copy, or its schema is newer than this code; StoreUnavailable where the store is locked, damaged or out of reach.
     """
@@ -249,6 +282,8 @@ def open_sqlite(
             if not create:
                 raise BadConfiguration(f"there is no store {path}", "name the store that `record` writes to")
             create_file(path, busy_timeout)
+        if read_only and (as_it_is := _as_it_is(path, busy_timeout)):
+            return as_it_is
         connection = connect(path, busy_timeout)
         undo.callback(connection.close)
         schema.schema_of(connection, path)  # before the file is touched: it may be no store
@@ -256,10 +291,24 @@ def open_sqlite(
         schema_number = schema.migrate(connection, path, schema.MIGRATIONS)
         reading = connect_to_read(path, busy_timeout)
         undo.callback(reading.close)
-        store = SqliteStore(path, connection, reading, schema_number)
-        if not unfinished:
-            refuse_unfinished(store, str(path))
-            reading.execute("PRAGMA shrink_memory")  # what was read for this hides no damage from a later call
+        store = SqliteStore(path, connection, reading, schema_number, unfinished=unfinished)
+        store.version(PARTITION, KIND, ROW)  # refuses an unfinished copy
+        reading.execute("PRAGMA shrink_memory")  # what was read for this hides no damage from a later call
+        undo.pop_all()
+        return store
+
+
+def _as_it_is(path: Path, busy_timeout: float) -> SqliteStore | None:
+    """The store, only to be read; None where its schema is not today's, which the ordinary way then sees to."""
+    with ExitStack() as undo:
+        (writing, is_alone), (reading, _) = (connect_to_read_only(path, busy_timeout) for _ in range(2))
+        for connection in (writing, reading):
+            undo.callback(connection.close)
+        number = schema.schema_of(reading, path)
+        if number != len(schema.MIGRATIONS):
+            return None
+        store = SqliteStore(path, writing, reading, number, is_alone=is_alone)
+        store.version(PARTITION, KIND, ROW)  # refuses an unfinished copy
         undo.pop_all()
         return store
 

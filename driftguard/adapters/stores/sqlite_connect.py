@@ -73,6 +73,42 @@ def connect_to_read(path: Path, busy_timeout: float) -> sqlite3.Connection:
         return connection
 
 
+def connect_to_read_only(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, bool]:
+    """As `connect_to_read`, also where nothing can be written: on a read-only disk, or in somebody else's folder.
+
+    There SQLite cannot make the files that it keeps beside one in write-ahead mode. Where it has none that holds anything,
+    nobody works with the file, and it is read as it is (immutable=1): then the second value is true, and the file must not
+    change meanwhile. Raises sqlite3.Error, also where a log is there and cannot be used.
+    """
+    try:
+        connection = connect_to_read(path, busy_timeout)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection, False
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        logs = [path.with_name(path.name + end) for end in ("-wal", "-journal")]
+        if code not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or any(map(_holds_something, logs)):
+            raise
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=ro&immutable=1",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection, True
+
+
+def _holds_something(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
 def use_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Switch the file to write-ahead mode, in which readers and a writer do not block each other."""
     if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
@@ -86,6 +122,12 @@ def empty_log(connection: sqlite3.Connection) -> bool:
     """
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def state(path: Path) -> tuple[int, int, bool]:
+    """What changes when somebody writes to the file, or is about to. Raises OSError."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, _holds_something(path.with_name(path.name + "-wal"))
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -24,11 +24,12 @@ def copy(call: Call, source: str, target: str, as_json: bool) -> int:
     with TO. FROM may be in use; what is decided after the copy began may be missing in it. The keys of secrets are not
     copied: the result says which TO needs. DRIFTGUARD_STORE_CONNECTION is used for the account that it names.
 
-    Exit code 0 where TO holds exactly what FROM held.
+    Exit code 0 where TO holds exactly what FROM held. A TO that was whole already keeps what it has: the result of
+    then is told again (whole_before), with exit code 3.
     """
     from driftguard.render.store import copied_text
     from driftguard.settings import read_settings
-    from driftguard.wiring import copy_between
+    from driftguard.wiring_places import copy_between
 
     read, written = (read_settings(call.environ, store=place) for place in (source, target))
     with working(f"copying {read.store_name} to {written.store_name}"):

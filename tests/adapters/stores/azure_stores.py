@@ -26,3 +26,22 @@ def opened(address: str, connection: str, *, may_begin: bool = True, **options: 
 def put(store: Store, row_id: str, body: dict[str, Any], expected: str | None = None) -> str:
     """Put one row of kind `k` in the partition `job`; its version."""
     return store.commit("job", [Put("k", row_id, body, expected)])["k", row_id]
+
+
+def every_call(store: AzureStore) -> dict[str, Callable[[], object]]:
+    """Every call of a store but `close`; what they write has a canary in it."""
+    return {
+        "get": lambda: store.get("job", "k", "old"),
+        "version": lambda: store.version("job", "k", "old"),
+        "list": lambda: store.list("job", "k"),
+        "partitions": store.partitions,
+        "kinds": lambda: store.kinds("job"),
+        "commit": lambda: put(store, "new", {"secret": "CANARY"}),
+        "put_once": lambda: store.put_once("a", b"CANARY"),
+        "read": lambda: store.read("a"),
+        "blobs": lambda: store.blobs(""),
+        "forget": lambda: store.forget(["a"]),
+        "forget many": lambda: store.forget(["a", "b"]),
+        "meta": lambda: store.meta(""),
+        "update_meta": lambda: store.update_meta(lambda: {"a": "CANARY"}),
+    }

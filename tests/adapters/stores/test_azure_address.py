@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from driftguard.adapters.stores.azure_address import Place, place_of
+from driftguard.adapters.stores.azure_address import Place, account_named, place_of
 from driftguard.errors import BadConfiguration
 
 KEY = "Q0FOQVJZQ0FOQVJZQ0FOQVJZ"  # base64
@@ -129,6 +129,52 @@ def test_a_connection_string_that_is_wrong_is_bad_configuration_with_nothing_of_
     assert caught.value.remedy
     told = repr(caught.value) + str(caught.value) + repr(caught.value.__cause__)
     assert "CANARY" not in told and KEY not in told
+
+
+@pytest.mark.parametrize(
+    "endpoints",
+    [
+        "TableEndpoint=https://other.table.core.windows.net",
+        "BlobEndpoint=https://other.blob.core.windows.net",
+        "TableEndpoint=https://other.table.core.windows.net;BlobEndpoint=https://other.blob.core.windows.net",
+        "TableEndpoint=https://CANARY.example/stshop;BlobEndpoint=https://CANARY.example/stshop",
+        "TableEndpoint=https://stshop2.table.core.windows.net",
+        "TableEndpoint=https://x.stshop.table.core.windows.net",
+        "TableEndpoint=https://10.0.0.1/stshop;BlobEndpoint=https://10.0.0.1/stshop",
+        "TableEndpoint=https://stshop.table.CANARY.example",
+        "TableEndpoint=https://stshop.blob.core.windows.net",
+        "TableEndpoint=http://127.0.0.1:10002/stshop",
+        "BlobEndpoint=http://127.0.0.1:10000/stshop",
+    ],
+)
+@pytest.mark.parametrize("secret", [f"AccountKey={KEY}", "SharedAccessSignature=sv=1&sig=CANARY"])
+def test_endpoints_of_another_account_or_of_two_places_open_no_store(endpoints: str, secret: str) -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        place(connection=f"AccountName=stshop;{secret};{endpoints}")
+    assert "CANARY" not in str(caught.value) and "other" not in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("table", "blob"),
+    [
+        ("https://stshop.table.core.windows.net/", "https://stshop.blob.core.windows.net/"),
+        ("https://stshop.privatelink.table.core.windows.net", "https://stshop.privatelink.blob.core.windows.net"),
+        ("https://stshop.z01.table.storage.azure.net", "https://stshop.z01.blob.storage.azure.net"),
+        ("https://StShop.table.core.windows.net:443", "https://stshop.blob.core.windows.net"),
+        ("http://localhost:10002/devstoreaccount1", "http://127.0.0.1:10000/devstoreaccount1"),
+    ],
+)
+def test_endpoints_of_the_account_itself_are_taken_wherever_they_are(table: str, blob: str) -> None:
+    found = place(connection=f"AccountName=stshop;AccountKey={KEY};TableEndpoint={table};BlobEndpoint={blob}")
+    assert (found.table.endpoint, found.blob.endpoint) == (table.rstrip("/"), blob.rstrip("/"))
+
+
+def test_the_account_of_a_connection_string_is_read_as_the_address_reads_it() -> None:
+    assert account_named(f" AccountName = StShop ;AccountKey={KEY}") == "stshop"
+    assert account_named(f"AccountKey={KEY}") is None
+    with pytest.raises(BadConfiguration) as caught:
+        account_named("CANARY")
+    assert "CANARY" not in str(caught.value)
 
 
 def test_an_unknown_cloud_is_bad_configuration() -> None:

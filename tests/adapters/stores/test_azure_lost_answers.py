@@ -14,7 +14,7 @@ from driftguard.adapters.stores.azure_address import place_of
 from driftguard.errors import BadConfiguration, Conflict, DriftGuardError, StoreUnavailable
 from driftguard.flow.ports import Delete, Put
 from tests.adapters.stores.azure_proxy import Action, Asked, Between, Canned, Lost, Never, between
-from tests.adapters.stores.azure_stores import opened, put
+from tests.adapters.stores.azure_stores import every_call, opened, put
 from tests.azurite.server import KEY, Azurite
 
 
@@ -193,24 +193,6 @@ def test_forgetting_goes_on_where_an_answer_was_lost(proxy: Between, store: Azur
 # Answers that are errors, or none
 
 
-def every_call(store: AzureStore) -> dict[str, Callable[[], object]]:
-    return {
-        "get": lambda: store.get("job", "k", "old"),
-        "version": lambda: store.version("job", "k", "old"),
-        "list": lambda: store.list("job", "k"),
-        "partitions": store.partitions,
-        "kinds": lambda: store.kinds("job"),
-        "commit": lambda: put(store, "new", {"secret": "CANARY"}),
-        "put_once": lambda: store.put_once("a", b"CANARY"),
-        "read": lambda: store.read("a"),
-        "blobs": lambda: store.blobs(""),
-        "forget": lambda: store.forget(["a"]),
-        "forget many": lambda: store.forget(["a", "b"]),
-        "meta": lambda: store.meta(""),
-        "update_meta": lambda: store.update_meta(lambda: {"a": "CANARY"}),
-    }
-
-
 ID = {"x-ms-request-id": "1"}
 JSON, XML = {"Content-Type": "application/json"}, {"Content-Type": "application/xml"}
 ANSWERS: dict[str, Action] = {
@@ -310,6 +292,102 @@ def test_pages_that_lead_to_themselves_are_an_error(proxy: Between, store: Azure
     assert len(proxy.asked) < 5
 
 
+UNREADABLE = {
+    "a time that is none": b'{"PartitionKey": "job", "RowKey": "k!a", "Timestamp": "none"}',
+    "no entity": b"null",
+    "text": b'"CANARY"',
+    "a type that is not the value's": b'{"PartitionKey": "job", "RowKey": "k!a", "x": "q", "x@odata.type": "Edm.Int64"}',
+}
+
+
+def unreadable(entity: bytes, more: str = "") -> Canned:
+    headers = {**JSON, **ID, **({"x-ms-continuation-NextPartitionKey": more} if more else {})}
+    return Canned(200, b'{"value": [' + entity + b"]}", headers)
+
+
+@pytest.mark.parametrize("entity", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_page_that_cannot_be_read_is_asked_for_again_and_is_never_the_end(
+    proxy: Between, store: AzureStore, entity: bytes
+) -> None:
+    lists: dict[str, Callable[[], object]] = {
+        "list": lambda: [row.id for row in store.list("job", "k")],
+        "partitions": store.partitions,
+        "kinds": lambda: store.kinds("job"),
+        "meta": lambda: store.meta(""),
+    }
+    whole = {name: call() for name, call in lists.items()}
+    for name, call in lists.items():
+        proxy.once(unreadable(entity), lambda asked: "()" in asked.path)
+        assert call() == whole[name]
+        proxy.act = lambda asked: unreadable(entity)
+        with pytest.raises(StoreUnavailable) as caught:
+            call()
+        assert "CANARY" not in str(caught.value), name
+        proxy.act = lambda asked: None
+
+
+@pytest.mark.parametrize("entity", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_later_page_that_cannot_be_read_is_asked_for_again_and_is_never_the_end(
+    proxy: Between, store: AzureStore, entity: bytes
+) -> None:
+    first, last = page((b"job", b"k!a"), more="p1"), page((b"job", b"k!b"))
+    pages = [first, unreadable(entity, more="p9"), unreadable(entity), last]
+    proxy.act = lambda asked: pages.pop(0)
+    assert [row.id for row in store.list("job", "k")] == ["a", "b"]
+    assert ["NextPartitionKey=p1" in asked.path for asked in proxy.asked] == [False, True, True, True]
+    proxy.act = lambda asked: unreadable(entity) if "NextPartitionKey" in asked.path else first
+    with pytest.raises(StoreUnavailable):
+        store.list("job", "k")
+
+
+@pytest.mark.parametrize("entity", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_row_that_cannot_be_read_is_asked_for_again_and_is_never_missing(
+    proxy: Between, store: AzureStore, entity: bytes
+) -> None:
+    answer = Canned(200, entity, {**JSON, **ID})
+    proxy.once(answer, lambda asked: True)
+    found = store.get("job", "k", "old")
+    assert found is not None and found.body == {"n": 1}
+    proxy.act = lambda asked: answer
+    for call in (lambda: store.get("job", "k", "old"), lambda: store.version("job", "k", "old")):
+        with pytest.raises(StoreUnavailable):
+            call()
+
+
+def blob_page(*names: bytes, more: bytes = b"", end: bytes = b"</Blobs>") -> Canned:
+    blobs = b"".join(b"<Blob><Name>" + name + b"</Name></Blob>" for name in names)
+    rest = b"<NextMarker>" + more + b"</NextMarker></EnumerationResults>" if end else b""
+    return Canned(200, b"<EnumerationResults><Blobs>" + blobs + end + rest, {**XML, **ID})
+
+
+def test_a_page_of_blobs_that_cannot_be_read_is_asked_for_again_and_is_never_the_end(
+    proxy: Between, store: AzureStore
+) -> None:
+    first, half, last = blob_page(b"a", more=b"p1"), blob_page(b"CANARY", end=b""), blob_page(b"b")
+    for pages in ([half, half, first, last], [first, half, half, last], [half, first, half, last]):
+        left = list(pages)
+        proxy.asked.clear()
+        proxy.act = lambda asked, left=left: left.pop(0)  # type: ignore[misc]  # reason: a default binds it
+        assert store.blobs("") == ["a", "b"]
+        assert "marker=p1" in proxy.asked[-1].path and "marker" not in proxy.asked[0].path
+    for answers in ([half], [first, half]):
+        proxy.act = lambda asked, answers=answers: answers["marker" in asked.path and len(answers) > 1]  # type: ignore[misc]  # reason: a default binds it
+        with pytest.raises(StoreUnavailable) as caught:
+            store.blobs("")
+        assert "CANARY" not in str(caught.value)
+    proxy.act = lambda asked: blob_page(b"a", more=b"p1")
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        store.blobs("")
+
+
+def test_a_blob_without_a_name_is_damage_and_not_left_out(proxy: Between, store: AzureStore) -> None:
+    for blob in (b"<Blob></Blob>", b"<Blob><Name/></Blob>", b"<Blob><Other>a</Other></Blob>"):
+        body = b"<EnumerationResults><Blobs>" + blob + b"</Blobs><NextMarker/></EnumerationResults>"
+        proxy.act = lambda asked, body=body: Canned(200, body, {**XML, **ID})  # type: ignore[misc]  # reason: a default binds it
+        with pytest.raises(StoreUnavailable):
+            store.blobs("")
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -335,7 +413,7 @@ def test_rows_that_were_not_asked_for_are_an_error(
 
 def test_a_storage_that_hangs_is_given_up_after_a_time(proxy: Between, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(azure_clients, "SILENT_FOR", 0.2)
-    monkeypatch.setattr(azure_clients, "_TABLE_WITHIN", 0.3)
+    monkeypatch.setattr(azure_clients, "TABLE_WITHIN", 0.3)
     done = threading.Event()
     try:
         proxy.act = lambda asked: Canned(200, b"x" * 1000, drip=done)

@@ -14,13 +14,13 @@ import pytest
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.data.tables import TableClient
 
-from driftguard.adapters.stores import unfinished
-from driftguard.adapters.stores.azure import AzureStore
+from driftguard.adapters.stores.azure import KNOWN_FOR, AzureStore
 from driftguard.errors import BadConfiguration, Conflict, StoreUnavailable, WrongUse
+from driftguard.flow import copy_mark
 from driftguard.flow.ports import Delete, Put
 from driftguard.flow.telemetry import NoTelemetry
 from tests.adapters.stores.azure_proxy import Between, between
-from tests.adapters.stores.azure_stores import opened, put
+from tests.adapters.stores.azure_stores import every_call, opened, put
 from tests.azurite.server import ACCOUNT, KEY, Azurite
 
 
@@ -133,17 +133,86 @@ def test_a_newer_schema_is_refused_and_a_strange_one_is_damage(azurite: Azurite)
 
 def test_an_unfinished_copy_is_refused_until_it_is_whole_but_not_to_the_copy(azurite: Azurite) -> None:
     address = azurite.store()
-    at = (unfinished.PARTITION, unfinished.KIND, unfinished.ROW)
     with store_at(address, azurite.connection, unfinished=True) as copying:
-        version = copying.commit(at[0], [Put(at[1], at[2], {"state": "copying", "from": "x"}, None)])[at[1:]]
-        assert copying.get(*at) is not None
+        for state in (copy_mark.COPYING, "what nobody knows", ""):
+            copying.update_meta(lambda state=state: {copy_mark.FACT: state})  # type: ignore[misc]  # reason: a default binds it
+            assert copying.get("job", "k", "one") is None
+            with store_at(address, azurite.connection) as store:
+                for call in every_call(store).values():
+                    with pytest.raises(BadConfiguration, match="unfinished") as caught:
+                        call()
+                    assert "driftguard store copy" in caught.value.remedy
+        copying.update_meta(lambda: {copy_mark.FACT: copy_mark.COPIED})
         with store_at(address, azurite.connection) as store:
-            for call in (lambda: store.get("job", "k", "one"), lambda: put(store, "one", {})):
-                with pytest.raises(BadConfiguration, match="unfinished") as caught:
-                    call()
-                assert "driftguard store copy" in caught.value.remedy
-            copying.commit(at[0], [Put(at[1], at[2], {"state": "copied"}, version)])
-            assert store.get("job", "k", "one") is None
+            put(store, "one", {})
+
+
+def test_a_copy_that_begins_while_a_store_is_open_is_noticed_in_a_moment_by_every_call(azurite: Azurite) -> None:
+    address, time = azurite.store(), [100.0]
+    with (
+        store_at(address, azurite.connection, monotonic=lambda: time[0]) as store,
+        store_at(address, azurite.connection, unfinished=True) as copying,
+    ):
+        put(store, "one", {})
+        copying.update_meta(lambda: {copy_mark.FACT: copy_mark.COPYING})
+        time[0] += KNOWN_FOR
+        for call in every_call(store).values():
+            with pytest.raises(BadConfiguration, match="unfinished"):
+                call()
+        copying.update_meta(lambda: {copy_mark.FACT: copy_mark.COPIED})
+        assert store.get("job", "k", "new") is None
+
+
+def test_a_newer_version_that_took_the_store_over_is_noticed_in_a_moment(azurite: Azurite) -> None:
+    address, time = azurite.store(), [100.0]
+    with store_at(address, azurite.connection, monotonic=lambda: time[0]) as store:
+        put(store, "one", {})
+        with table_of(azurite, address) as table:
+            table.upsert_entity({"PartitionKey": "!meta", "RowKey": "schema", "value": "2"})
+        time[0] += KNOWN_FOR
+        with pytest.raises(BadConfiguration, match="schema 2"):
+            put(store, "two", {})
+
+
+def test_what_a_store_is_is_asked_for_once_in_a_while_and_by_the_copy_once(proxy: Between) -> None:
+    address, time = proxy.azurite.store(), [100.0]
+    for unfinished, looks in ((False, 4), (True, 0)):
+        with store_at(address, proxy.connection, unfinished=unfinished, monotonic=lambda: time[0]) as store:
+            store.get("job", "k", "one")
+            if not unfinished:
+                put(store, "one", {})
+            proxy.asked.clear()
+            for _ in range(60):
+                time[0] += 1.0
+                store.get("job", "k", "one")
+            assert len([asked for asked in proxy.asked if "!meta" in asked.path]) == looks
+
+
+def test_a_store_that_is_gone_after_a_while_is_not_begun_anew(azurite: Azurite) -> None:
+    address, time = azurite.store(), [100.0]
+    with store_at(address, azurite.connection, monotonic=lambda: time[0]) as store:
+        put(store, "one", {})
+        with table_of(azurite, address) as table:
+            table.delete_table()
+        time[0] += KNOWN_FOR
+        for call in every_call(store).values():
+            with pytest.raises(StoreUnavailable, match="missing"):
+                call()
+    with store_at(address, azurite.connection) as another:
+        assert another.partitions() == []
+
+
+def test_rows_beside_the_facts_that_a_later_version_may_have_are_left_alone(azurite: Azurite) -> None:
+    address = azurite.store()
+    with store_at(address, azurite.connection) as store:
+        store.update_meta(lambda: {"a": "1"})
+        with table_of(azurite, address) as table:
+            table.upsert_entity({"PartitionKey": "!meta", "RowKey": "later!x", "value": 3})
+        assert store.meta("") == {"a": "1"}
+        with table_of(azurite, address) as table:
+            table.upsert_entity({"PartitionKey": "!meta", "RowKey": "fact!=", "value": "3"})
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            store.meta("")
 
 
 def test_a_store_that_is_removed_while_it_is_open_is_unavailable_and_not_empty(azurite: Azurite) -> None:
@@ -262,7 +331,7 @@ def test_each_call_asks_as_seldom_as_can_be(proxy: Between) -> None:
         assert asked(lambda: store.commit("job", [])) == 0
         assert asked(lambda: store.kinds("job")) == 2 and asked(store.partitions) == 2
         with store_at(store.address, proxy.connection) as another:
-            assert asked(lambda: another.get("job", "k", "001")) == 3  # its schema, whether it is whole, the row
+            assert asked(lambda: another.get("job", "k", "001")) == 2  # what the store is, the row
 
 
 def test_what_azure_would_refuse_is_refused_before_it_is_sent(proxy: Between) -> None:

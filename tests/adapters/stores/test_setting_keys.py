@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from driftguard.adapters.stores.first_use import StoreAtFirstUse
-from driftguard.adapters.stores.keys import KEY_BYTES, REMEMBERED, id_of
+from driftguard.adapters.stores.keys import KEY_BYTES, REMEMBERED, Meta, id_of
 from driftguard.adapters.stores.secret_key import open_key_ring
 from driftguard.adapters.stores.setting_keys import SettingKeys
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
 from driftguard.errors import BadConfiguration, SecretKeyMissing
+from tests.adapters.stores.azure_stores import opened
+from tests.azurite.server import Azurite
 
 FIRST, SECOND = bytes(range(KEY_BYTES)), bytes(range(100, 100 + KEY_BYTES))
 
@@ -106,3 +110,50 @@ def test_nothing_is_asked_of_the_store_before_the_first_use(tmp_path: Path) -> N
         assert not (tmp_path / "later").exists()
         assert keys.key_id == id_of(FIRST)
         assert later.meta(REMEMBERED) == {REMEMBERED + id_of(FIRST): ""}
+
+
+class MeetingTheOther:
+    """The facts of a store; who has read them waits until the other one has, too."""
+
+    def __init__(self, store: Meta, both: threading.Barrier) -> None:
+        self._store = store
+        self._both = both
+        self._met = False
+
+    def meta(self, prefix: str) -> dict[str, str]:
+        found = self._store.meta(prefix)
+        if not self._met:
+            self._met = True
+            self._both.wait(10)
+        return found
+
+    def update_meta(self, change: Callable[[], Mapping[str, str]]) -> None:
+        self._store.update_meta(change)
+
+
+def one_of_two_keys_is_taken(stores: Sequence[Meta]) -> None:
+    both = threading.Barrier(2)
+
+    def key_id_of(key: bytes, store: Meta) -> str:
+        try:
+            return SettingKeys(MeetingTheOther(store, both), text_of(key)).key_id
+        except SecretKeyMissing as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(key_id_of, (FIRST, SECOND), stores))
+    taken = [key for key, said in zip((FIRST, SECOND), told, strict=True) if said == id_of(key)]
+    assert len(taken) == 1 and stores[0].meta(REMEMBERED) == {REMEMBERED + id_of(taken[0]): ""}
+    assert [f"lacks the key {id_of(taken[0])}" in said for said in told].count(True) == 1
+
+
+def test_of_two_fresh_keys_at_once_one_is_taken_on_a_local_disk(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(open_sqlite(path)) as one, closing(open_sqlite(path)) as other:
+        one_of_two_keys_is_taken([one, other])
+
+
+def test_of_two_fresh_keys_at_once_one_is_taken_on_azure(azurite: Azurite) -> None:
+    address = azurite.store()
+    with closing(opened(address, azurite.connection)) as one, closing(opened(address, azurite.connection)) as other:
+        one_of_two_keys_is_taken([one, other])

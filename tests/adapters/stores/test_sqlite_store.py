@@ -23,6 +23,7 @@ from driftguard.adapters.stores import schema
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
 from driftguard.adapters.stores.sqlite_errors import store_errors
 from driftguard.errors import BadConfiguration, DriftGuardError, StoreUnavailable
+from driftguard.flow.copy_mark import COPIED, COPYING, KIND, PARTITION, ROW
 from driftguard.flow.ports import Put
 
 SCHEMA_1 = Path(__file__).parents[2] / "stores" / "sqlite_schema_1.sql"
@@ -340,6 +341,72 @@ def folder_of_an_ordinary_user() -> Iterator[Path]:
             os.seteuid(0)
         folder.chmod(0o700)
         shutil.rmtree(folder)
+
+
+def test_a_backup_in_a_folder_that_nobody_can_write_to_is_read_and_left_as_it_is() -> None:
+    with folder_of_an_ordinary_user() as folder:
+        path = folder / "backup.db"
+        make_store(path, rows=3)
+        path.chmod(0o400)
+        folder.chmod(0o500)
+        before = path.read_bytes(), path.stat().st_mtime_ns
+        with closing(open_sqlite(path, create=False, read_only=True)) as store:
+            assert [row.id for row in store.list("job", "k")] == ["000", "001", "002"]
+            assert (store.partitions(), store.blobs(""), store.meta("secret")) == (["job"], [], {})
+            with pytest.raises(StoreUnavailable, match="cannot be written"):
+                put(store, "more")
+        assert [file.name for file in folder.iterdir()] == ["backup.db"]
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_read_only_file_with_a_log_that_cannot_be_used_is_not_read_without_it() -> None:
+    with folder_of_an_ordinary_user() as folder:
+        path, copy = folder / "store.db", folder / "copy"
+        copy.mkdir()
+        with closing(open_sqlite(path)) as store:
+            put(store, "only in the log")
+            for file in (path, path.with_name("store.db-wal")):
+                shutil.copy(file, copy)
+        copy.chmod(0o500)
+        with pytest.raises(StoreUnavailable):
+            open_sqlite(copy / "store.db", create=False, read_only=True)
+        copy.chmod(0o700)
+
+
+def test_a_file_that_changes_while_it_is_read_as_nobodys_is_refused() -> None:
+    with folder_of_an_ordinary_user() as folder:
+        path = folder / "store.db"
+        make_store(path)
+        folder.chmod(0o500)
+        with closing(open_sqlite(path, create=False, read_only=True)) as store:
+            folder.chmod(0o700)
+            with closing(open_sqlite(path)) as other:
+                put(other, "new")
+                with pytest.raises(StoreUnavailable, match="replaced or changed"):
+                    store.partitions()
+
+
+def test_a_store_in_use_is_read_with_what_is_in_its_log_and_keeps_no_file_of_the_reader(path: Path) -> None:
+    with closing(open_sqlite(path)) as store:
+        put(store, "one")
+        with closing(open_sqlite(path, create=False, read_only=True)) as reader:
+            put(store, "two")
+            assert [row.id for row in reader.list("job", "k")] == ["one", "two"]
+            with pytest.raises(StoreUnavailable, match="cannot be written"):
+                put(reader, "three")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_store_that_becomes_an_unfinished_copy_while_it_is_open_is_refused_until_it_is_whole(path: Path) -> None:
+    with closing(open_sqlite(path)) as store, closing(open_sqlite(path, unfinished=True)) as copy:
+        put(store, "one")
+        mark = copy.commit(PARTITION, [Put(KIND, ROW, {"state": COPYING}, None)])[KIND, ROW]
+        for use in (lambda: put(store, "two"), lambda: store.put_once("b", b""), lambda: store.list("job", "k")):
+            with pytest.raises(BadConfiguration, match="unfinished copy"):
+                use()
+        copy.commit(PARTITION, [Put(KIND, ROW, {"state": COPIED}, mark)])
+        put(store, "two")
+        assert [row.id for row in store.list("job", "k")] == ["one", "two"]
 
 
 def test_a_read_only_file_takes_no_write() -> None:
