@@ -53,7 +53,7 @@ def healthz(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("readyz")
 @app.route(route="readyz", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def readyz(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Says whether the policy loads, the store answers and an identity provider is set up."""
+    """Says whether policy, store, keys, anchors and identity provider are in order."""
     from driftguard.entry.function_service import service
 
     return await service.answer(req, context)

@@ -31,15 +31,19 @@ system's own variables (`RUN_VARIABLES`).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from driftguard.errors import BadConfiguration
 from driftguard.flow.resource import CLOUDS
 
 CI_MARKS = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL")
 DEFAULT_STORE = Path(".driftguard/store.db")
+
+_SECRET_IN_PLACE = re.compile(r"(accountkey|sharedaccesssignature|sharedaccesskey|\bsig)\s*=", re.IGNORECASE)
 
 # (mark, run, stage, starter): the first CI system whose mark is set speaks.
 RUN_VARIABLES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -107,11 +111,17 @@ def process_environment() -> Mapping[str, str]:
 def read_settings(
     environ: Mapping[str, str], *, store: str | None = None, policy: str | None = None, server: str | None = None
 ) -> Settings:
-    """The settings; what a command line names goes before the environment. Raises BadConfiguration."""
+    """The settings; what a command line names goes before the environment. Raises BadConfiguration.
+
+    A secret in the place of a store or of anchors is refused: places are shown.
+    """
     in_ci = any(environ.get(mark) for mark in CI_MARKS)
     server = server or environ.get("DRIFTGUARD_SERVER") or None
     # A service has a store of its own: what the environment says of one here is not looked at.
     place = "" if server else store or environ.get("DRIFTGUARD_STORE") or ""
+    anchors = environ.get("DRIFTGUARD_ANCHORS") or ""
+    _refuse_secret("store", place, "DRIFTGUARD_STORE_CONNECTION")
+    _refuse_secret("place for anchors", anchors, "DRIFTGUARD_ANCHORS_CONNECTION")
     address = place if place.startswith("azure://") else ""
     path, is_default = _store_path("" if address else place)
     run, stage, starter = _run(environ)
@@ -143,11 +153,16 @@ def read_settings(
         store_address=address,
         store_connection=environ.get("DRIFTGUARD_STORE_CONNECTION") or None,
         secret_key=environ.get("DRIFTGUARD_SECRET_KEY") or None,
-        anchors=environ.get("DRIFTGUARD_ANCHORS") or "",
+        anchors=anchors,
         anchors_connection=environ.get("DRIFTGUARD_ANCHORS_CONNECTION") or None,
         blob_connection=environ.get("DRIFTGUARD_BLOB_CONNECTION") or None,
-        telemetry=environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING") or None,
+        telemetry=telemetry_setting(environ),
     )
+
+
+def telemetry_setting(environ: Mapping[str, str]) -> str | None:
+    """Where telemetry goes; to be had also where another setting is wrong, so that this can be measured."""
+    return environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING") or None
 
 
 def require_lasting_store(settings: Settings) -> None:
@@ -168,6 +183,18 @@ def _store_path(text: str) -> tuple[Path, bool]:
     # The default is refused inside CI however it is spelled.
     path = Path(text) if text else DEFAULT_STORE
     return path, path.absolute() == DEFAULT_STORE.absolute()
+
+
+def _refuse_secret(what: str, place: str, setting: str) -> None:
+    """Raises BadConfiguration for a connection string, or an address with a signature, in the place of an address or path.
+
+    Addresses and paths are shown, so it is refused before anything can show it, and is not quoted.
+    """
+    if _SECRET_IN_PLACE.search(unquote(place)):
+        raise BadConfiguration(
+            f"the {what} is named by a connection string or a signed address, which holds a secret",
+            f"name a path or azure://ACCOUNT/NAME, and set {setting} to the connection string",
+        )
 
 
 def _cloud(environ: Mapping[str, str]) -> str:

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from driftguard import __version__
-from driftguard.errors import BadConfiguration
+from driftguard.errors import BadConfiguration, DriftGuardError
 from driftguard.flow.access import Identities
 from driftguard.flow.policy import Policy
-from driftguard.flow.ports import Anchors, Reader, Sealer, Store
+from driftguard.flow.ports import Reader
 from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
 from driftguard.guard.context import Checkout, Guard
 from driftguard.policies_folder import policies_folder
 from driftguard.policy_file import load_policy
 from driftguard.settings import Settings, read_settings, require_lasting_store
-
-if TYPE_CHECKING:
-    from driftguard.adapters.readers.arm_credential import Credential
-    from driftguard.guard.store_copy import Copied, End
-
-SECRET_KEY = "DRIFTGUARD_SECRET_KEY"
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """The time of day, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds that only go forward."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+from driftguard.system_clock import SystemClock
+from driftguard.wiring_places import Opening, credential_of, open_anchors, open_store
 
 
 @contextmanager
@@ -54,15 +30,6 @@ def open_guard(environ: Mapping[str, str]) -> Iterator[Guard]:
     """A guard from the environment alone, as the Function app has it. Raises BadConfiguration, StoreUnavailable."""
     with guard_from(read_settings(environ)) as guard:
         yield guard
-
-
-class Opening(StrEnum):
-    """When the store is opened, and whether it may be begun where it is not there."""
-
-    NOW = "now"
-    NOW_OR_BEGIN = "now or begin"
-    AT_FIRST_USE = "at first use"
-    BEGIN_AT_FIRST_WRITE = "begin at first write"
 
 
 @contextmanager
@@ -73,20 +40,46 @@ def guard_from(settings: Settings, opening: Opening = Opening.NOW_OR_BEGIN) -> I
     begun with the first write, one that is there is opened at once all the same. What else is wrong is found before the
     store is touched. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing.
     """
-    require_lasting_store(settings)
     with ExitStack() as stack:
-        yield _assemble(settings, stack, opening)
+        telemetry = _telemetry(settings.telemetry, stack)
+        yield _opened(settings, stack, opening, telemetry)
+
+
+class SharedTelemetry:
+    """Where all threads of a service measure, opened when it is first asked for: apart from the guard, so that a guard that
+    cannot be opened is measured too. `connection` gives the connection string as it is then; None: nothing is measured.
+    """
+
+    def __init__(self, connection: Callable[[], str | None]) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._stack = ExitStack()
+        self._telemetry: Telemetry | None = None
+
+    def __call__(self) -> Telemetry:
+        """Where to measure; nothing else is opened for it."""
+        with self._turn:
+            if self._telemetry is None:
+                self._telemetry = _telemetry(self._connection(), self._stack)
+            return self._telemetry
+
+    def close(self) -> None:
+        """Send what is left; asked for again, it opens anew."""
+        with self._turn:
+            stack, self._stack, self._telemetry = self._stack, ExitStack(), None
+        stack.close()
 
 
 class SharedGuard:
     """One guard for all threads of a service, opened when it is first asked for; what fails then is tried again next time.
 
     The policy file is read again where it changed, so that a service need not be started anew; one that became wrong is
-    BadConfiguration from then on, and nothing is judged by the earlier one.
+    BadConfiguration from then on, and nothing is judged by the earlier one. `telemetry` is open where the guard is not.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, telemetry: SharedTelemetry | None = None) -> None:
         self.settings = settings
+        self.telemetry = telemetry or SharedTelemetry(lambda: settings.telemetry)
         self._turn = threading.Lock()
         self._stack = ExitStack()
         self._guard: Guard | None = None
@@ -95,26 +88,44 @@ class SharedGuard:
         """The guard. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing."""
         with self._turn:
             if self._guard is None:
-                require_lasting_store(self.settings)
                 with ExitStack() as stack:
-                    guard = _assemble(self.settings, stack, Opening.NOW_OR_BEGIN)
+                    guard = _opened(self.settings, stack, Opening.NOW_OR_BEGIN, self.telemetry())
                     self._guard = replace(guard, policy=policy_as_it_is_now(self.settings))
                     self._stack = stack.pop_all()
             return self._guard
-
-    def telemetry(self) -> Telemetry:
-        """Where the guard measures, while it is open; nothing is opened for it."""
-        guard = self._guard
-        return guard.telemetry if guard is not None else NO_TELEMETRY
 
     def close(self) -> None:
         """Give back what was opened; asked for again, it opens anew."""
         with self._turn:
             self._guard = None
             self._stack.close()
+        self.telemetry.close()
 
 
-def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
+def _opened(settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry) -> Guard:
+    with failure_counted(telemetry):
+        require_lasting_store(settings)
+        guard = _assemble(settings, stack, opening, telemetry)
+    telemetry.count("driftguard.openings", outcome="opened")
+    return guard
+
+
+@contextmanager
+def failure_counted(telemetry: Telemetry) -> Iterator[None]:
+    """Count an opening of the guard that fails inside. What it raises goes on."""
+    try:
+        yield
+    except DriftGuardError as error:
+        from driftguard.guard.measured import how_refused
+
+        telemetry.count("driftguard.openings", outcome=how_refused(error))
+        raise
+    except Exception:  # reason: it is counted, and goes on
+        telemetry.count("driftguard.openings", outcome="failed")
+        raise
+
+
+def _assemble(settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry) -> Guard:
     # Imported here, so that a command that needs no store and no Azure starts at once.
     from driftguard.adapters.checkouts import CHECKOUTS
     from driftguard.adapters.pipelines import PIPELINES
@@ -125,7 +136,6 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
     from driftguard.adapters.tickets import TICKETS
 
     clock = SystemClock()
-    telemetry = _telemetry(settings, stack)
     options = ArmOptions(
         cloud=settings.cloud,
         endpoint=settings.arm_endpoint,
@@ -136,7 +146,7 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
         cache_folder=_cache_folder(settings, opening),
         telemetry=telemetry,
     )
-    store, sealer = _open_store(settings, stack, opening, telemetry)
+    store, sealer = open_store(settings, stack, opening, telemetry)
     policy = policy_loader(settings)
     arm = READERS["arm"](options, clock, pins=_Pins(policy))
     stack.callback(arm.close)
@@ -169,7 +179,7 @@ def _assemble(settings: Settings, stack: ExitStack, opening: Opening) -> Guard:
             "arm": settings.arm_endpoint or "Azure",
         },
         telemetry=telemetry,
-        anchors=_anchors(settings, stack),
+        anchors=open_anchors(settings, stack),
     )
 
 
@@ -180,139 +190,15 @@ def _cache_folder(settings: Settings, opening: Opening) -> Path | None:
     return settings.store.parent if settings.store.exists() or opening is Opening.NOW_OR_BEGIN else None
 
 
-def credential_of(settings: Settings) -> Credential:
-    """The sign-in to Azure; nothing is imported or asked for before its first token."""
-    from driftguard.adapters.readers.arm_credential import credential_for
-    from driftguard.adapters.readers.arm_options import ArmOptions
-
-    return credential_for(ArmOptions(cloud=settings.cloud, tenant=settings.tenant), SystemClock())
-
-
-def _telemetry(settings: Settings, stack: ExitStack) -> Telemetry:
+def _telemetry(connection: str | None, stack: ExitStack) -> Telemetry:
     """Where measurements go; nothing is imported where nothing is set up."""
-    if settings.telemetry is None:
+    if connection is None:
         return NO_TELEMETRY
     from driftguard.adapters.telemetry import TELEMETRY
 
-    measured = TELEMETRY["azure-monitor"](settings.telemetry, __version__)
+    measured = TELEMETRY["azure-monitor"](connection, __version__)
     stack.callback(measured.close)
     return measured
-
-
-def anchors_of(settings: Settings) -> Anchors | None:
-    """The place for the heads of ledgers; None where none is set up. Raises BadConfiguration."""
-    if not settings.anchors:
-        return None
-    from driftguard.adapters.anchors import ANCHORS
-
-    anchors: Anchors
-    if "://" not in settings.anchors:
-        anchors = ANCHORS["folder"](Path(settings.anchors))
-        return anchors
-    same_account = settings.anchors.split("/")[2:3] == settings.store_address.split("/")[2:3]
-    anchors = ANCHORS["azure"](
-        settings.anchors,
-        credential_of(settings),
-        cloud=settings.cloud,
-        connection=settings.anchors_connection or (settings.store_connection if same_account else None),
-    )
-    return anchors
-
-
-def _anchors(settings: Settings, stack: ExitStack) -> Anchors | None:
-    anchors = anchors_of(settings)
-    if anchors is not None:
-        stack.callback(anchors.close)
-    return anchors
-
-
-def _open_store(settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry) -> tuple[Store, Sealer]:
-    """The store with the keys of its marks: those of the setting, else those of the file beside a SQLite store."""
-    if settings.store_address:
-        return _open_azure_store(settings, stack, opening, telemetry)
-    from driftguard.adapters.stores.first_use import KeysAtFirstUse, StoreAtFirstUse
-    from driftguard.adapters.stores.secret_key import open_key_ring
-    from driftguard.adapters.stores.setting_keys import SettingKeys
-    from driftguard.adapters.stores.sqlite import open_sqlite
-
-    key_file, key_text = key_file_of(settings.store), settings.secret_key
-    begins_later = opening is Opening.BEGIN_AT_FIRST_WRITE and not settings.store.exists()
-    if begins_later or opening is Opening.AT_FIRST_USE:
-        later = StoreAtFirstUse(settings.store, may_begin=begins_later)
-        stack.callback(later.close)
-        return later, SettingKeys(later, key_text) if key_text else KeysAtFirstUse(later, key_file, secrets.token_bytes)
-    store = open_sqlite(settings.store, create=opening is Opening.NOW_OR_BEGIN)
-    stack.callback(store.close)
-    return store, SettingKeys(store, key_text) if key_text else open_key_ring(store, key_file, secrets.token_bytes)
-
-
-def key_file_of(store: Path) -> Path:
-    """Where the keys of a SQLite store are, unless the setting holds them."""
-    return store.parent / f"{store.name}.key"
-
-
-def _open_azure_store(
-    settings: Settings, stack: ExitStack, opening: Opening, telemetry: Telemetry
-) -> tuple[Store, Sealer]:
-    """Nothing is asked of Azure before the first use: whether the store is there shows then."""
-    from driftguard.adapters.stores.azure import open_azure_store
-    from driftguard.adapters.stores.setting_keys import SettingKeys
-
-    store = open_azure_store(
-        settings.store_address,
-        credential_of(settings),
-        cloud=settings.cloud,
-        connection=settings.store_connection,
-        may_begin=opening in (Opening.NOW_OR_BEGIN, Opening.BEGIN_AT_FIRST_WRITE),
-        new_id=lambda: uuid.uuid4().hex,
-        telemetry=telemetry,
-    )
-    stack.callback(store.close)
-    return store, SettingKeys(store, settings.secret_key)
-
-
-def copy_between(source: Settings, target: Settings) -> Copied:
-    """Copy the store of one setting into that of the other. The source must be there; the target is begun, or goes on.
-
-    Raises as `copy_store`; BadConfiguration.
-    """
-    from driftguard.adapters.stores.keys import REMEMBERED
-    from driftguard.guard.store_copy import copy_store
-
-    require_lasting_store(target)
-    with ExitStack() as stack:
-        ends = _open_end(source, stack, is_target=False), _open_end(target, stack, is_target=True)
-        return copy_store(*ends, SystemClock(), key_ids=REMEMBERED)
-
-
-def _open_end(settings: Settings, stack: ExitStack, *, is_target: bool) -> End:
-    from driftguard.adapters.stores.azure import open_azure_store
-    from driftguard.adapters.stores.sqlite import open_sqlite
-    from driftguard.guard.store_copy import End
-
-    if not settings.store_address:
-        path = settings.store.resolve()
-        local = open_sqlite(path, create=is_target, unfinished=is_target)
-        stack.callback(local.close)
-        return End(local, str(path), SECRET_KEY if settings.secret_key else str(key_file_of(path)))
-    store = open_azure_store(
-        settings.store_address,
-        credential_of(settings),
-        cloud=settings.cloud,
-        connection=settings.store_connection if _is_of_account(settings) else None,
-        may_begin=is_target,
-        new_id=lambda: uuid.uuid4().hex,
-        unfinished=is_target,
-    )
-    stack.callback(store.close)
-    return End(store, store.address, SECRET_KEY)
-
-
-def _is_of_account(settings: Settings) -> bool:
-    """Whether the connection string is for the account of the store: a copy may name two accounts, and one of them has it."""
-    account = settings.store_address.removeprefix("azure://").partition("/")[0]
-    parts = (settings.store_connection or "").split(";")
-    return f"accountname={account.lower()}" in (part.strip().lower() for part in parts)
 
 
 def policy_loader(settings: Settings) -> Callable[[], Policy]:

@@ -46,9 +46,13 @@ LAYERS: dict[str, set[str]] = {
     "guard": {"errors", "flow"},
     "adapters": {"errors", "flow", "render", "loopback"},
     "sandbox": {"errors", "flow.resource"},
-    "wiring": {"errors", "flow", "guard", "adapters", "render", "settings", "policy_file", "policies_folder"},
+    "system_clock": set(),
+    "wiring_places": {"errors", "flow", "guard", "adapters", "settings", "system_clock"},
+    "wiring": {"errors", "flow", "guard", "adapters", "render", "settings", "policy_file", "policies_folder",
+               "system_clock", "wiring_places"},
     "__main__": {"entry"},
-    "entry": {"errors", "loopback", "flow", "guard", "render", "settings", "policy_file", "policies_folder", "wiring", "sandbox"},
+    "entry": {"errors", "loopback", "flow", "guard", "render", "settings", "policy_file", "policies_folder", "sandbox",
+              "system_clock", "wiring", "wiring_places"},
 }  # fmt: skip
 
 # The steps of flow/ in their order: a file imports only files that stand before it.

@@ -16,7 +16,7 @@ from driftguard.errors import BadConfiguration
 from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.classify import ChangeClass
 from driftguard.flow.path import parse_path
-from driftguard.flow.policy import JobPolicy, Mode, Policy, Response, Severity, UnknownAuthor
+from driftguard.flow.policy import JobPolicy, Mode, Policy, Response, Rule, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import notices, superfluous
 from driftguard.flow.resource import parse_ref
 from driftguard.flow.retention import Retention
@@ -36,7 +36,7 @@ from driftguard.policy_file.keys import (
     UNREAD,
     WHEN,
 )
-from driftguard.policy_file.tree import BadPolicyFile
+from driftguard.policy_file.tree import BadPolicyFile, read_file
 
 FOLDER = policies_folder()
 TODAY = date(2026, 5, 1)
@@ -193,6 +193,13 @@ def test_the_scopes_of_a_job_are_ids_of_resources(tmp_path: Path) -> None:
     assert policy.for_job("b").scopes is None
     for wrong in ("rg-shop", "/subscriptions/x", f"{group}/../rg-other", "https://example.com/subscriptions"):
         assert "is expected here" in refusal(tmp_path, f"version: 1\njobs:\n  - match: a\n    scopes: [{wrong}]\n")
+    signed = [
+        f"https://stshop.blob.core.windows.net/config{end}sig=canary" for end in ("?", ",", "/x%2C", "/x?sv=1%26")
+    ]
+    signed += ["https://evil.example/config?sig=canary", "AccountName=a;AccountKey=canary"]
+    for text in signed:
+        told = refusal(tmp_path, f"version: 1\njobs:\n  - match: a\n    scopes: ['{text}']\n")
+        assert "container" in told and "canary" not in told
     assert "unknown key 'scopes'" in refusal(tmp_path, "version: 1\ndefaults: {scopes: []}\n")
 
 
@@ -498,6 +505,23 @@ def test_the_digest_covers_the_tolerated_rules_and_the_platform_tables(folder: P
     (folder / "tolerated.yaml").write_text(rule, encoding="utf-8")
     digests.add(load_policy(None, folder=folder).digest)
     assert len(digests) == 4
+
+
+def test_a_table_of_the_folder_is_worked_out_once_for_each_content(folder: Path) -> None:
+    """It is long, and every policy has it: a service reads its policy again whenever that changed."""
+    tables = [
+        f"version: 1\nrules: [{{name: r, match: {{type: '*'}}, ignore: [{path}], reason: x}}]\n"
+        for path in ("tags.a", "tags.b")
+    ]
+
+    def rule(text: str) -> Rule:
+        (folder / "tolerated.yaml").write_text(text, encoding="utf-8")
+        (found,) = read_file(folder / "tolerated.yaml", TOLERATED, shared=True)["rules"]
+        assert isinstance(found, Rule)
+        return found
+
+    first, second, first_again = rule(tables[0]), rule(tables[1]), rule(tables[0])
+    assert first is first_again and first.ignore != second.ignore
 
 
 def test_tolerated_rules_apply_under_a_named_policy_and_are_told_as_such(folder: Path, tmp_path: Path) -> None:

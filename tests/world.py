@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from driftguard.adapters.pipelines.exit_code import ExitCode
@@ -14,6 +15,7 @@ from driftguard.adapters.readers.arm import ArmReader
 from driftguard.adapters.readers.arm_options import ArmOptions
 from driftguard.adapters.sources.activity_log import ActivityLog
 from driftguard.adapters.tickets.file import FileTickets
+from driftguard.flow.policy import Policy
 from driftguard.flow.ports import Store, Target
 from driftguard.flow.review import Person
 from driftguard.guard.check import Answer, Ask, check
@@ -88,7 +90,17 @@ class World:
         """Use this policy from now on."""
         path = self.folder / "policy.yaml"
         path.write_text(text)
-        self.guard = replace(self.guard, policy=lambda: load_policy(path, folder=policies_folder()))
+        self.guard = replace(self.guard, policy=lambda: _policy(path))
+
+
+def _policy(path: Path | None) -> Policy:
+    """The policy as it is now: read again where the file changed, as by a service."""
+    return _loaded(path, path.read_bytes() if path and path.is_file() else b"")
+
+
+@cache
+def _loaded(path: Path | None, content: bytes) -> Policy:
+    return load_policy(path, folder=policies_folder())
 
 
 @contextmanager
@@ -116,7 +128,7 @@ def world(
             sources=(ActivityLog(reader.client, clock, timedelta(0)),),
             sealer=sealer,
             targets=targets if targets is not None else {tickets.name: tickets, exit_code.name: exit_code},
-            policy=lambda: load_policy(None, folder=policies_folder()),
+            policy=lambda: _policy(None),
             clock=clock,
             new_id=lambda: f"{next(ids):06d}",
             checkout=checkout,

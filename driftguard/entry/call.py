@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from driftguard.entry.verbs import Verbs
     from driftguard.flow.review import Person
     from driftguard.guard.context import Guard
-    from driftguard.wiring import Opening
+    from driftguard.wiring_places import Opening
 
 
 @dataclass
@@ -59,7 +59,8 @@ class Call:
                 yield remote
             return
         from driftguard.entry.in_process import InProcess
-        from driftguard.wiring import Opening, guard_from
+        from driftguard.wiring import guard_from
+        from driftguard.wiring_places import Opening
 
         with guard_from(self.settings, opening or Opening.NOW) as guard:
             yield InProcess(guard)
@@ -67,7 +68,8 @@ class Call:
     @contextmanager
     def guard(self) -> Iterator[Guard]:
         """The guard of this call. A store that is not there is an error."""
-        from driftguard.wiring import Opening, guard_from
+        from driftguard.wiring import guard_from
+        from driftguard.wiring_places import Opening
 
         with guard_from(self.settings, Opening.NOW) as guard:
             yield guard
@@ -75,7 +77,8 @@ class Call:
     @contextmanager
     def guard_to_look_at(self) -> Iterator[Guard]:
         """As `guard`; a store or key that is not in order is an error where it is used."""
-        from driftguard.wiring import Opening, guard_from
+        from driftguard.wiring import guard_from
+        from driftguard.wiring_places import Opening
 
         with guard_from(self.settings, Opening.AT_FIRST_USE) as guard:
             yield guard

@@ -4,6 +4,7 @@ Rules:
 - Both are made when they are first needed, once, also where many first requests come at the same time.
 - Settings that are wrong are no reason to fail at the start: the log says what is wrong, and every call is refused.
 - Pages take a bearer token: there are no browser sessions, since another instance would not know them.
+- What is measured is sent also where the guard cannot be opened, or the settings are wrong.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from driftguard.errors import BadConfiguration
-from driftguard.flow.telemetry import NO_TELEMETRY, Telemetry
-from driftguard.settings import process_environment, read_settings
-from driftguard.wiring import SharedGuard
+from driftguard.settings import process_environment, read_settings, telemetry_setting
+from driftguard.wiring import SharedGuard, SharedTelemetry, failure_counted
 
 if TYPE_CHECKING:  # types only: a timer needs neither
     import azure.functions as func
 
     from driftguard.entry.http.service import Service
     from driftguard.flow.access import Identities
+    from driftguard.flow.telemetry import Telemetry
     from driftguard.guard.context import Guard
 
 
@@ -35,6 +36,7 @@ class FunctionService:
         self._environ = environ
         self._turn = threading.Lock()
         self._building = threading.Lock()
+        self._telemetry = SharedTelemetry(lambda: telemetry_setting(environ))
         self._shared: SharedGuard | None = None
         self._middleware: func.AsgiMiddleware | None = None
 
@@ -42,24 +44,26 @@ class FunctionService:
         """The guard that all functions share. Raises BadConfiguration, StoreUnavailable, SecretKeyMissing."""
         with self._turn:
             if self._shared is None:
-                self._shared = SharedGuard(read_settings(self._environ))
-        return self._shared()
+                with failure_counted(self._telemetry()):
+                    settings = read_settings(self._environ)
+                self._shared = SharedGuard(settings, self._telemetry)
+            shared = self._shared
+        return shared()
 
     def telemetry(self) -> Telemetry:
-        """Where the guard measures, while it is open; nothing is opened for it."""
-        shared = self._shared
-        return shared.telemetry() if shared is not None else NO_TELEMETRY
+        """Where to measure; nothing else is opened for it."""
+        return self._telemetry()
 
     @contextmanager
     def invocation(self, context: func.Context) -> Iterator[Guard]:
         """The guard for a trigger that nobody waits for: its spans belong to the invocation's trace, and what it measured
         is sent when it ends, since the host may put the process to sleep then. Raises as `guard`."""
-        guard = self.guard()
+        telemetry = self.telemetry()
         try:
-            with guard.telemetry.joined(trace_parent_of(context)):
-                yield guard
+            with telemetry.joined(trace_parent_of(context)):
+                yield self.guard()
         finally:
-            guard.telemetry.flush()
+            telemetry.flush()
 
     async def answer(self, request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         """Answer a request by the web application."""
@@ -80,6 +84,7 @@ class FunctionService:
             if self._shared is not None:
                 self._shared.close()
             self._shared = self._middleware = None
+            self._telemetry.close()
 
     def _application(self) -> func.AsgiMiddleware:
         with self._building:
@@ -89,6 +94,7 @@ class FunctionService:
                 from driftguard.entry.api import create_app
                 from driftguard.entry.function_asgi import InFunctions
 
+                self._telemetry()  # its imports take a while too
                 self._middleware = func.AsgiMiddleware(InFunctions(create_app(self._service())))  # type: ignore[no-untyped-call]  # reason: azure-functions types only half of it
             return self._middleware
 

@@ -41,7 +41,8 @@ def open_remote(settings: Settings) -> Iterator[Verbs]:
     from driftguard.entry.client.address import service_address
     from driftguard.entry.client.sign_in import sign_in
     from driftguard.entry.client.transport import Transport
-    from driftguard.wiring import SystemClock, local_checkout
+    from driftguard.system_clock import SystemClock
+    from driftguard.wiring import local_checkout
 
     if settings.server is None:
         raise BadConfiguration("no service is named", "set DRIFTGUARD_SERVER, or --server")

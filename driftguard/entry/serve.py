@@ -21,8 +21,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -67,8 +67,8 @@ def serve(settings: Settings, place: Place, ready: Callable[[Started], None], lo
     require_lasting_store(settings)
     require_policy(settings)
     token, identities, sessions = _who_may(settings, place.host)
-    with _listening(place) as listening:
-        guard = SharedGuard(settings)
+    # Closed also where it does not come to serving: what was measured until then is sent.
+    with _listening(place) as listening, _closing(SharedGuard(settings)) as guard:
         service = Service(
             guard, identities, sessions, hosts=(*OWN_NAMES, place.host) if token else (), telemetry=guard.telemetry
         )
@@ -86,7 +86,6 @@ def serve(settings: Settings, place: Place, ready: Callable[[Started], None], lo
             _run(server, listening)
         finally:
             stop()
-            _close(guard)
     _end_the_process()
 
 
@@ -194,11 +193,15 @@ def _run(server: uvicorn.Server, listening: socket.socket) -> None:
             signal.signal(number, handler)
 
 
-def _close(guard: SharedGuard) -> None:
-    """Close the store, so that all of it is in its file; no longer than a moment, whatever holds it."""
-    closing = threading.Thread(target=guard.close, daemon=True)
-    closing.start()
-    closing.join(timeout=_GRACE_SECONDS)
+@contextmanager
+def _closing(guard: SharedGuard) -> Iterator[SharedGuard]:
+    """Close the store at the end, so that all of it is in its file; no longer than a moment, whatever holds it."""
+    try:
+        yield guard
+    finally:
+        closing = threading.Thread(target=guard.close, daemon=True)
+        closing.start()
+        closing.join(timeout=_GRACE_SECONDS)
 
 
 def _end_the_process() -> None:

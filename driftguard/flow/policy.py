@@ -67,6 +67,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+BUILT_IN = "built-in default"  # the source of a policy that no file was named for
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 ON_DRIFT: Mapping[Actor, Response] = {
@@ -166,7 +167,7 @@ class Rule:
 class Policy:
     """A policy file, together with the tolerated differences and the platform tables that always apply.
 
-    `source` is the file's path or "built-in default"; `digest` is SHA-256 (hex) over everything that judges.
+    `source` is the file's path or BUILT_IN; `digest` is SHA-256 (hex) over everything that judges.
     `rules` are the file's own, then the tolerated ones: the first that fits a path is the one that is told.
     `api_versions` and `unread_settings` have resource types in lower case; `*` in the latter is every type.
     `platform` gives the table of a resource type, None where there is none; it may raise BadConfiguration.

@@ -59,9 +59,10 @@ class Reader(Protocol):
 
 
 class Source(Protocol):
-    """A source of attribution: who wrote what, when."""
+    """A source of attribution: who wrote what, when. `kinds`: of which kinds of resource it tells, as its answers say too."""
 
     name: str
+    kinds: tuple[str, ...]
 
     def events(self, refs: Sequence[ResourceRef], since: datetime, until: datetime) -> Events:
         """The write, delete and action events on these resources and on what lies below them, since ≤ time ≤ until.

@@ -37,8 +37,8 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE
 _NAMESPACE = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*\Z")
 _SCHEME = "https://"
 _MAX_ID = 2048
-# A signature, a user's password, a part of a connection string.
-_SECRET_MAY_BEGIN = re.compile(r"[?#;&]|%3f|sig=|key=|(?<=://)[^/]*@", re.IGNORECASE)
+# A signature (also encoded), a user's password, a part of a connection string. Nothing of it stands in the id of a resource.
+_SECRET_MAY_BEGIN = re.compile(r"[?#;&%=,]|(?<=://)[^/]*@")
 _EXAMPLE = "/subscriptions/{id}/resourceGroups/{group}/providers/{namespace}/{type}/{name}"
 
 
@@ -163,7 +163,7 @@ def _without_host(text: str, cloud: str) -> str:
 def _require_cloud(text: str, of_host: str, cloud: str) -> None:
     if of_host != cloud:
         raise OtherScope(
-            f"{_shown(text)} is of the cloud {of_host!r}, the settings say {cloud!r}",
+            f"{shown(text)} is of the cloud {of_host!r}, the settings say {cloud!r}",
             "set DRIFTGUARD_CLOUD to the cloud of the resource, and use a job of its own for it",
         )
 
@@ -195,10 +195,10 @@ def _arm_type(segments: list[str], text: str) -> str:
 
 
 def _malformed(text: str) -> WrongUse:
-    return WrongUse(f"{_shown(text)} is not a resource id", f"write it as {_EXAMPLE}")
+    return WrongUse(f"{shown(text)} is not a resource id", f"write it as {_EXAMPLE}")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The text as it may be printed: short, without control characters, and of an address only what is no secret."""
     begins = _SECRET_MAY_BEGIN.search(text)
     end = min(160, begins.start() if begins else len(text))

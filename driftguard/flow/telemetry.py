@@ -36,6 +36,7 @@ class Instrument:
 
 
 INSTRUMENTS: dict[str, Instrument] = {
+    "driftguard.openings": Instrument("counter", "{opening}", "Tries to open the guard with its store", ("outcome",)),
     "driftguard.checks": Instrument("counter", "{check}", "Checks that were answered", ("verdict", "mode", "job")),
     "driftguard.check.duration": Instrument("histogram", "s", "How long a check took", ("verdict", "mode")),
     "driftguard.records": Instrument("counter", "{record}", "Records that were answered", ("outcome", "job")),
@@ -52,7 +53,7 @@ INSTRUMENTS: dict[str, Instrument] = {
     "driftguard.http.answers": Instrument("counter", "{answer}", "Answers of the service", ("route", "answer")),
     "driftguard.scan.duration": Instrument("histogram", "s", "How long a scan took"),
     "driftguard.scans": Instrument("counter", "{scan}", "Scans that ended", ("outcome",)),
-    "driftguard.sweep.faults": Instrument("counter", "{fault}", "Parts of a sweep that failed", ("part",)),
+    "driftguard.sweep.faults": Instrument("counter", "{fault}", "Faults of a sweep, by its part", ("part",)),
 }
 
 SPANS: dict[str, tuple[str, ...]] = {
@@ -69,14 +70,15 @@ _NUMBER = re.compile(r"[0-9]{1,9}\Z")
 _PART = r"(?:[a-z]{1,20}(?:-[a-z]{1,20})?|\{[a-z]{1,20}(?::path)?\})"  # of the address of a call: a word, or a {name}
 _WORD = re.compile(r"[a-z]{1,20}(?:-[a-z]{1,20}){0,3}\Z")
 _VERDICTS = frozenset({"proceed", "halt", "cannot-tell", "nothing-recorded", "busy", "refused", "failed"})
-_SERVED = frozenset({"halt", "nothing-recorded", "unconditional", "could-not-tell"})
+_SERVED = frozenset({"halt", "nothing-recorded", "unconditional", "busy", "could-not-tell"})
 
 FORMS: Mapping[str, frozenset[str] | re.Pattern[str]] = {
     "verdict": _VERDICTS,
     "mode": frozenset({"check", "gate", "scan", "observe"}),
     "job": re.compile(r"(?:\*|[A-Za-z0-9][A-Za-z0-9._-]{0,99})\Z"),  # the rule of job names, and ALL
     "outcome": frozenset(
-        {"recorded", "proposed", "held", "pending", "refused", "busy", "cannot-tell", "failed", "sent", "calm", "halted"}
+        {"opened", "recorded", "proposed", "held", "pending", "sent", "calm", "halted"}
+        | {"refused", "busy", "cannot-tell", "failed"}
     ),
     "decision": frozenset({"overwrite", "keep", "stop", "waive", "confirm"}),
     "target": re.compile(r"(?:\*|[a-z]{1,20}(?:-[a-z]{1,20}){0,3})\Z"),
@@ -86,7 +88,7 @@ FORMS: Mapping[str, frozenset[str] | re.Pattern[str]] = {
     "answer": ANSWER_CLASSES | _SERVED,
     "service": frozenset({"table", "blob", "queue"}),
     "route": re.compile(rf"(?:none|(?:GET|POST)(?: (?:/{_PART}(?:\.{_PART})?){{1,6}}/?))\Z"),
-    "part": frozenset({"purge", "anchor", "telemetry"}),
+    "part": frozenset({"purge", "anchor", "integrity", "telemetry"}),
     "error": _WORD,
     **dict.fromkeys(("resources", "changed", "jobs", "halted", "unclear", "sent", "waiting"), _NUMBER),
 }  # fmt: skip

@@ -6,9 +6,10 @@ Rules:
   question must be asked again.
 - What a check answers is not kept with its clearance: that stands in the job's row, and is told only to the one who asked, while
   it is the job's last one.
-- Rows, and answers too large for a row, are removed a day later, when the next call begins. An answer that was sealed under other
-  rules for secrets than today's is told to nobody, and removed when the job is sealed again or somebody asks for it: the row
-  stays, and the call is lost. Of a record that was written it still says so (`summary`): it is not to be asked again.
+- Rows, and answers too large for a row, are removed a day later, when the next call begins or by retention. An answer that was
+  sealed under other rules for secrets than today's is told to nobody, and removed when the job is sealed again or somebody asks
+  for it: the row stays, and the call is lost. Of a record that was written it still says so (`summary`): it is not to be asked
+  again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from driftguard.errors import Conflict, NotFound
@@ -77,7 +79,7 @@ def begin(guard: Guard, partition: str, verb: str, by: str, started_at: str = ""
 
     Raises StoreUnavailable, BadConfiguration.
     """
-    _remove_old(guard, partition)
+    remove_old(guard, partition)
     now = to_text(guard.clock.now())
     body = {
         "verb": verb,
@@ -197,10 +199,13 @@ def _write(guard: Guard, begun: Begun, expected: str | None) -> None:
     begun.version = written[CALL, begun.id]
 
 
-def _remove_old(guard: Guard, partition: str) -> None:
+def remove_old(guard: Guard, partition: str) -> int:
+    """Remove a portion of the calls that are older than a day, with their answers; how many there were."""
     before = to_text(guard.clock.now() - _KEPT)
-    rows = guard.store.list(partition, CALL, limit=1000)
-    _remove(guard, partition, [row for row in rows if row.body["alive_at"] < before][:_MOST_REMOVED])
+    rows = index.all_rows(guard.store, partition, CALL, at_once=_PAGE)
+    old = list(islice((row for row in rows if row.body["alive_at"] < before), _MOST_REMOVED))
+    _remove(guard, partition, old)
+    return len(old)
 
 
 def _remove(guard: Guard, partition: str, rows: list[Row]) -> None:

@@ -84,8 +84,8 @@ def _store(guard: Guard) -> str:
 
 def _ledgers(guard: Guard) -> str:
     result = verify_ledgers(guard)
-    if result.faults:
-        raise DriftGuardError(result.faults[0], "the store was changed by hand or damaged: compare with the notes")
+    if wrong := result.faults or result.unclear:
+        raise DriftGuardError(wrong[0], "the store was changed by hand or damaged: compare with the notes")
     return f"{len(result.checked)} whole"
 
 

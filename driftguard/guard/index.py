@@ -171,15 +171,20 @@ def _after_prefix(store: Store, kind: str, prefix: str, at_once: int) -> Iterato
 def rebuild(store: Store, now: datetime, scopes_of: Callable[[str], Iterable[str]]) -> None:
     """Make every index row again from the jobs. `scopes_of(job)` gives the scopes of the job's baseline."""
     for job in jobs(store):
-        halts = [(row.id, HaltRow.from_body(row.body).final) for row in all_rows(store, job, HALT)]
-        add(store, OPEN_HALTS, ((job, halt) for halt, final in halts if not final), now)
-        # Which job a halt is of never changes: an old row is as good as a young one.
-        known = _known(store, [(HALT_JOBS, _row_id(halt, job)) for halt, _ in halts])
-        unknown = [(HALT_JOBS, halt, job) for halt, _ in halts if (HALT_JOBS, _row_id(halt, job)) not in known]
-        add_all(store, unknown, now, expect_new=True)
-        notes = all_rows(store, job, OUTBOX)
-        add(store, DUE_NOTES, ((job, row.id) for row in notes if row.body["state"] != Delivery.DELIVERED), now)
-        add(store, SCOPES, ((scope, job) for scope in scopes_of(job)), now)
+        rebuild_of(store, job, now, scopes_of(job))
+
+
+def rebuild_of(store: Store, job: str, now: datetime, scopes: Iterable[str]) -> None:
+    """Make every index row of one job again. A row that is there, and not old at the time `now`, is left as it is."""
+    halts = [(row.id, HaltRow.from_body(row.body).final) for row in all_rows(store, job, HALT)]
+    add(store, OPEN_HALTS, ((job, halt) for halt, final in halts if not final), now)
+    # Which job a halt is of never changes: an old row is as good as a young one.
+    known = _known(store, [(HALT_JOBS, _row_id(halt, job)) for halt, _ in halts])
+    unknown = [(HALT_JOBS, halt, job) for halt, _ in halts if (HALT_JOBS, _row_id(halt, job)) not in known]
+    add_all(store, unknown, now, expect_new=True)
+    notes = all_rows(store, job, OUTBOX)
+    add(store, DUE_NOTES, ((job, row.id) for row in notes if row.body["state"] != Delivery.DELIVERED), now)
+    add(store, SCOPES, ((scope, job) for scope in scopes), now)
 
 
 def _forget(store: Store, row: Row, now: datetime) -> None:

@@ -17,13 +17,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from driftguard.flow.policy import JobPolicy, Policy, Rule
+from driftguard.flow.policy import BUILT_IN, JobPolicy, Policy, Rule
 from driftguard.flow.retention import Retention
 from driftguard.policy_file.keys import POLICY, TOLERATED, UNREAD
 from driftguard.policy_file.platform_tables import PlatformTables
 from driftguard.policy_file.tree import read_file
 
-BUILT_IN = "built-in default"
 _LATER_KEYS = ("pipelines", "scopes")
 
 
@@ -34,8 +33,8 @@ def load_policy(path: Path | None, *, folder: Path) -> Policy:
     """
     file = path or folder / "default.yaml"
     own = read_file(file, POLICY)
-    tolerated = read_file(folder / "tolerated.yaml", TOLERATED)
-    unread = read_file(folder / "unread.yaml", UNREAD)
+    tolerated = read_file(folder / "tolerated.yaml", TOLERATED, shared=True)
+    unread = read_file(folder / "unread.yaml", UNREAD, shared=True)
     platform = PlatformTables.of(folder / "platform")
     built_in = JobPolicy(identities=own.get("identities", {}), where=str(file))
     defaults = _job_policy(built_in, own.get("defaults", {}))

@@ -98,7 +98,7 @@ def _without_removing(notice: Notice) -> Notice:
     return replace(notice, remedy=notice.remedy.removesuffix(OR_REMOVE))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is another: so it can be the key of a cache
 class Keys:
     """A mapping that takes these keys only. `example` shows what to write where there is none."""
 

@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 
 from driftguard.errors import BadConfiguration
+from driftguard.flow.policy import BUILT_IN
 from driftguard.flow.policy_notices import Examined, Notice, notices, superfluous
-from driftguard.policy_file import BUILT_IN, load_policy
+from driftguard.policy_file import load_policy
 from driftguard.policy_file.tree import BadPolicyFile
 from driftguard.policy_file.unknown_types import unknown_types
 

@@ -21,7 +21,7 @@ from driftguard.flow.attribute import Actor, Principal
 from driftguard.flow.condition import Conditional, When
 from driftguard.flow.policy import Match, Mode, OwnWrites, Response, Rule, Severity, UnknownAuthor
 from driftguard.flow.policy_notices import Notice
-from driftguard.flow.resource import clouds_of, parse_ref
+from driftguard.flow.resource import clouds_of, parse_ref, shown
 from driftguard.flow.retention import LEAST
 from driftguard.policy_file.containers import Keys, list_of, table_of
 from driftguard.policy_file.tree import Problems, Read, where_is
@@ -93,8 +93,12 @@ def _scope(node: Node) -> str:
     try:
         return parse_ref(text, cloud=clouds_of(text)[0]).key
     except (WrongUse, OtherScope):
-        told = f"the id of a subscription, resource group or resource is expected here, not {text!r}"
-        raise Problems.at(node, told, "write /subscriptions/{id}, or that with /resourceGroups/{name}") from None
+        told = f"the id of a subscription, resource group, container or resource is expected here, not {shown(text)}"
+        remedy = (
+            "write /subscriptions/{id}, that with /resourceGroups/{name}, "
+            "or https://{account}.blob.core.windows.net/{container}"
+        )
+        raise Problems.at(node, told, remedy) from None
 
 
 def _match(node: Node) -> Match:

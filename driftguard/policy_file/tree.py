@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,14 @@ def where_is(node: Node) -> str:
     return f"{node.start_mark.name}:{node.start_mark.line + 1}"
 
 
-def read_file(path: Path, read: Read) -> Any:
-    """The file's content as `read` gives it. Raises BadPolicyFile."""
+def read_file(path: Path, read: Read, *, shared: bool = False) -> Any:
+    """The file's content as `read` gives it. `shared`: worked out once for each content, and not to be changed by anybody.
+
+    Raises BadPolicyFile.
+    """
+    work_out = _worked_out_once if shared else _worked_out
     try:
-        return read(_compose(str(path), _bytes(path)))
+        return work_out(str(path), _bytes(path), read)
     except Problems as problems:
         # An alias is read wherever it is used, and told once.
         found = sorted(dict.fromkeys(problems.found), key=lambda problem: problem.line or 0)
@@ -72,6 +77,13 @@ def read_file(path: Path, read: Read) -> Any:
         if len(found) > MAX_SHOWN:
             shown.append(f"… and {len(found) - MAX_SHOWN} more")
         raise BadPolicyFile("\n".join(shown), _REMEDY, found) from None
+
+
+def _worked_out(name: str, data: bytes, read: Read) -> Any:
+    return read(_compose(name, data))
+
+
+_worked_out_once = lru_cache(maxsize=8)(_worked_out)
 
 
 def _bytes(path: Path) -> bytes:

@@ -9,12 +9,11 @@ from driftguard.render.untrusted import one_line
 def copied_text(copied: Copied) -> str:
     """What was copied, how it was verified, and what the copy still needs before it can be worked with."""
     lines = [
-        f"COPIED {_shown(copied.source)}",
+        f"{'COPIED BEFORE' if copied.whole_before else 'COPIED'} {_shown(copied.source)}",
         f"    to {_shown(copied.target)}",
         "",
         f"Holds           {_held(copied)}",
-        f"Written now     {_number(copied.rows_written, 'row')}, {_number(copied.blobs_written, 'blob')}"
-        + ("; the copy had been begun before" if copied.resumed else ""),
+        f"Written now     {_written(copied)}",
         "Verified        every row and blob was read back and is equal",
         f"Digest          {copied.digest}",
         f"Recovery point  {copied.recovery_point}: what was decided later may be missing in the copy",
@@ -22,6 +21,13 @@ def copied_text(copied: Copied) -> str:
         *_keys(copied),
     ]
     return "\n".join(lines)
+
+
+def _written(copied: Copied) -> str:
+    if copied.whole_before:
+        return f"nothing: it was whole already at {copied.finished}; to copy what is new, name a new store"
+    begun = "; the copy had been begun before" if copied.resumed else ""
+    return f"{_number(copied.rows_written, 'row')}, {_number(copied.blobs_written, 'blob')}{begun}"
 
 
 def _keys(copied: Copied) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from driftguard.sandbox import SUBSCRIPTION
-from driftguard.wiring import SystemClock
+from driftguard.system_clock import SystemClock
 from tests.entry.cli_shop import Shop, cli_shop
 
 VNET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop-network/providers/Microsoft.Network/virtualNetworks/vnet-shop"

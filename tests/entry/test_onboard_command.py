@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from driftguard.wiring import SystemClock
+from driftguard.system_clock import SystemClock
 from tests.documents import fenced
 from tests.entry.cli_shop import Ran, Shop, cli_shop
 from tests.source_tree import ROOT

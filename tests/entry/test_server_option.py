@@ -17,7 +17,8 @@ from driftguard.entry.place import SERVED
 from driftguard.entry.verbs import Verbs
 from driftguard.sandbox import SUBSCRIPTION
 from driftguard.settings import Settings, read_settings
-from driftguard.wiring import Opening, guard_from
+from driftguard.wiring import guard_from
+from driftguard.wiring_places import Opening
 from tests.entry.cli_shop import Shop, cli_shop
 
 VNET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop-network/providers/Microsoft.Network/virtualNetworks/vnet-shop"

@@ -136,7 +136,84 @@ def test_a_wrong_target_is_told_in_one_line(shop: Shop, target: str, says: str) 
     assert contents_of(shop.store) == before
 
 
+def test_one_file_under_two_names_is_not_copied_onto_itself(shop: Shop) -> None:
+    assert shop(*RECORD).code == 0
+    other = shop.folder / "other.db"
+    other.hardlink_to(shop.store)
+    before = shop.store.read_bytes()
+    ran = shop("store", "copy", str(shop.store), str(other))
+    assert ran.code == 3 and "onto itself" in ran.err
+    assert shop.store.read_bytes() == before
+
+
 def test_a_source_that_is_not_there_makes_no_target(shop: Shop) -> None:
     ran = shop("store", "copy", str(shop.folder / "none.db"), str(shop.folder / "to.db"), "--json")
     assert ran.code == 3 and "there is no store" in ran.json()["message"]
     assert not (shop.folder / "to.db").exists()
+
+
+KEYED = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=c2VjcmV0LWtleQ==;EndpointSuffix=core.windows.net"
+SIGNED = "BlobEndpoint=https://acct.blob.core.windows.net/;SharedAccessSignature=sv=2024&sig=c2VjcmV0LWtleQ"
+WITH_SECRETS = [
+    KEYED,
+    SIGNED,
+    "azure://acct/store?sv=2024&SIG=c2VjcmV0LWtleQ",
+    "azure://acct/store?sig%3Dc2VjcmV0LWtleQ",
+    "https://acct.blob.core.windows.net/store?sig=c2VjcmV0LWtleQ",
+    "accountname=acct; accountkey = c2VjcmV0LWtleQ==",
+]
+
+
+@pytest.mark.parametrize("place", WITH_SECRETS, ids=["keyed", "signed", "address", "encoded", "https", "spaced"])
+def test_a_connection_string_in_the_place_of_a_store_is_refused_and_never_shown(shop: Shop, place: str) -> None:
+    assert shop(*RECORD).code == 0
+    for ran in (
+        shop("store", "copy", place, str(shop.folder / "to.db")),
+        shop("store", "copy", str(shop.store), place, "--json"),
+        shop("halts", "list", environ={"DRIFTGUARD_STORE": place}),
+        shop("halts", "list", "--json", environ={"DRIFTGUARD_ANCHORS": place}),
+    ):
+        assert ran.code == 3
+        assert "holds a secret" in ran.out + ran.err and "CONNECTION" in ran.out + ran.err
+    assert "c2VjcmV0" not in "".join(shop.told)
+    assert not (shop.folder / "to.db").exists()
+
+
+def test_a_source_on_azure_that_is_not_there_makes_no_target(shop: Shop, azurite: Azurite) -> None:
+    signed = {"DRIFTGUARD_STORE_CONNECTION": azurite.connection}
+    ran = shop("store", "copy", azurite.store(), str(shop.folder / "to.db"), environ=signed)
+    assert ran.code == 3 and "there is no store" in ran.err
+    assert not (shop.folder / "to.db").exists()
+
+
+def test_the_connection_string_is_used_for_the_account_that_it_names_however_it_is_spelled(
+    shop: Shop, azurite: Azurite
+) -> None:
+    spaced = azurite.connection.replace("AccountName=", "AccountName = ")
+    assert spaced != azurite.connection
+    assert shop(*RECORD).code == 0
+    signed = {"DRIFTGUARD_STORE_CONNECTION": spaced}
+    assert shop("store", "copy", str(shop.store), azurite.store(), environ=signed).code == 0
+
+
+def test_a_copy_that_was_whole_before_tells_the_result_of_then_and_that_nothing_was_written(shop: Shop) -> None:
+    assert shop(*RECORD).code == 0
+    command = ("store", "copy", str(shop.store), str(shop.folder / "to.db"))
+    first, again = shop(*command, "--json").json(), shop(*command, "--json").json()
+    assert (again["whole_before"], again["rows_written"], again["exit_code"]) == (True, 0, 3)
+    same = ("digest", "rows", "blobs", "bytes", "jobs", "key_ids", "recovery_point", "finished", "keys_in", "keys_to")
+    assert [again[name] for name in same] == [first[name] for name in same]
+    told = shop(*command)
+    assert told.code == 3 and "COPIED BEFORE" in told.out and "nothing: it was whole already at" in told.out
+
+
+def test_a_store_is_restored_from_a_backup_without_its_key_file(shop: Shop) -> None:
+    assert shop(*RECORD).code == 0
+    backup = shop.folder / "backup" / "store.db"
+    assert shop("store", "copy", str(shop.store), str(backup)).code == 0
+    before = backup.read_bytes()
+    ran = shop("store", "copy", str(backup), str(shop.folder / "restored.db"))
+    assert ran.code == 0, ran.err
+    assert [file.name for file in backup.parent.iterdir()] == ["store.db"]
+    assert backup.read_bytes() == before
+    assert contents_of(shop.folder / "restored.db") == contents_of(shop.store)

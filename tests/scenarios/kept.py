@@ -11,14 +11,15 @@ from typing import Any
 from driftguard.flow.halt import Decision
 from driftguard.flow.ports import Store
 from driftguard.guard import halt_file, halting, index
-from driftguard.guard.blobs import Bodies, get_json, load_baseline
-from driftguard.guard.jobs import accept, proposals
+from driftguard.guard.blobs import Bodies, get_json, load_baseline, put_json
+from driftguard.guard.jobs import accept, move, proposals
 from driftguard.guard.late_writes import named_baselines
 from driftguard.guard.reseal_bodies import entries_of
 from driftguard.guard.retention import purge
 from driftguard.guard.review import list_halts
 from driftguard.guard.rows import CHECK, PROPOSAL, HaltRow
 from driftguard.guard.verify import verify_store
+from driftguard.guard.work import Work
 from tests.scenarios.steps import (
     BOTH,
     NAT,
@@ -32,7 +33,7 @@ from tests.scenarios.steps import (
     job_row,
     set_dns,
 )
-from tests.world import ERIN, JOB, VNET, World
+from tests.world import DANA, ERIN, JOB, VNET, World
 
 RETENTION = "{checks: 7d, records: 30d, halts: 90d, proposals: 30d, baselines: 7d}"
 POLICY = f"""version: 1
@@ -72,6 +73,21 @@ def overwrite(shop: World, run: str) -> None:
     clearance = cleared(shop.check(run))
     deploy(shop, VNET, dhcpOptions={"dnsServers": [SHOP_DNS]})
     assert shop.record(run, clearance=clearance, naming=BOTH).exit_code == 0
+
+
+def moved_by_an_earlier_version(shop: World, source: str, to: str, resource: str) -> None:
+    """A move that leaves the body in the pack of the job that it came from."""
+    before = load_baseline(shop.guard.store, job_row(shop, source).baseline).entries
+    move(shop.guard, source, to, by=DANA, reason=WHY, resources=(resource,))
+    work = Work(shop.guard.store, to, shop.guard.clock.now())
+    left = load_baseline(shop.guard.store, work.job.baseline)
+    entries = {
+        key: replace(entry, pack=before[key].pack, line=before[key].line) if key == resource.lower() else entry
+        for key, entry in left.entries.items()
+    }
+    work.job.baseline = f"{to}/baseline/{left.generation:06d}-{shop.guard.new_id()}"
+    put_json(shop.guard.store, work.job.baseline, replace(left, entries=entries).to_dict())
+    work.commit()
 
 
 def purged(shop: World) -> dict[str, int]:

@@ -55,7 +55,7 @@ class Place:
         from driftguard.adapters.stores.azure import open_azure_store
         from driftguard.adapters.stores.setting_keys import SettingKeys
         from driftguard.settings import read_settings
-        from driftguard.wiring import credential_of
+        from driftguard.wiring_places import credential_of
 
         remote = open_azure_store(
             self.store,

@@ -25,6 +25,7 @@ from driftguard.guard.record import Naming
 from driftguard.guard.rows import LEDGER
 from driftguard.guard.scan import gate_every_job
 from driftguard.guard.verify import verify_in_store, verify_store
+from tests.scenarios.kept import moved_by_an_earlier_version
 from tests.scenarios.steps import (
     BOTH,
     NAT,
@@ -382,7 +383,7 @@ def test_a_pack_that_another_job_names_waits_for_that_job(shop: World) -> None:
     note(shop, SECOND, resource=NAT, as_="pipeline")
     shop.first_record(NAT, job="other")
     retire(shop.guard, "other", by=DANA, reason="only to show that a retired job is sealed by a scan")
-    move(shop.guard, JOB, "third", by=DANA, reason="it belongs there", resources=[VNET])
+    moved_by_an_earlier_version(shop, JOB, "third", VNET)
     shop.with_policy(REDACTING)
     gated(shop)
     assert job_row(shop).forget and job_row(shop).sealed != ""

@@ -23,6 +23,7 @@ from driftguard.flow.moment import to_text
 from driftguard.flow.ports import Note, Receipt
 from driftguard.flow.telemetry import NO_TELEMETRY
 from driftguard.flow.ticket import waits_since
+from driftguard.guard.anchor import Anchored
 from driftguard.guard.deliver import deliver_due
 from driftguard.guard.record import Naming
 from driftguard.guard.scan import gate_every_job
@@ -201,6 +202,14 @@ def test_a_part_of_the_sweep_that_fails_is_told_by_its_name(
     monkeypatch.setattr("driftguard.guard.sweep.purge", fails)
     gate_every_job(shop.guard)
     assert dict(measured.counts("driftguard.sweep.faults")) == {("part", "purge"): 1}
+
+
+def test_a_rewritten_ledger_is_told_apart_from_anchors_that_could_not_be_written(
+    shop: World, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftguard.guard.sweep.anchor_heads", lambda _: Anchored(faults=("entry 3 was changed",)))
+    assert gate_every_job(shop.guard).swept.faults == ("integrity: entry 3 was changed",)
+    assert dict(measured.counts("driftguard.sweep.faults")) == {("part", "integrity"): 1}
 
 
 def test_what_stands_open_is_not_looked_at_where_nothing_is_measured(shop: World) -> None:

@@ -21,6 +21,7 @@ from driftguard.entry.cli import run
 from driftguard.flow.halt import Decision
 from driftguard.flow.telemetry import INSTRUMENTS
 from driftguard.guard.scan import gate_every_job
+from driftguard.system_clock import SystemClock
 from tests.adapters.telemetry.ingestion import Ingestion, ingestion
 from tests.entry.cli_shop import Shop
 from tests.scenarios.steps import decided, halted, set_dns, story
@@ -80,7 +81,8 @@ def demo_told() -> tuple[demo.Told, Ingestion]:
     def measuring(words: Sequence[str], environ: Mapping[str, str]) -> int:
         return run(words, {**environ, SETTING: opened.connection})
 
-    with ingestion() as opened:
+    with ingestion() as opened, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SystemClock, "sleep", lambda clock, seconds: None)  # second readings are due at once
         return demo.play(measuring, None, lambda text: None), opened
 
 
@@ -198,7 +200,11 @@ def test_the_test_would_notice(endpoint: Ingestion) -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["500", "hang"])
-def test_a_bad_endpoint_changes_no_answer(shop: Shop, endpoint: Ingestion, behaviour: str) -> None:
+def test_a_bad_endpoint_changes_no_answer(
+    shop: Shop, endpoint: Ingestion, behaviour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long closing may take is shown in tests/adapters/telemetry.
+    monkeypatch.setattr("driftguard.adapters.telemetry.azure_monitor.SECONDS_TO_CLOSE", 0.2)
     resource = next(iter(planted("before")))
     endpoint.behaviour = behaviour
     measured = {SETTING: endpoint.connection}

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from driftguard.adapters.telemetry.bounds import JobNames
+from driftguard.adapters.telemetry.bounds import MOST_SERIES, JobNames
 from driftguard.adapters.telemetry.levels import Levels
 from driftguard.errors import BadConfiguration, DriftGuardError
 from driftguard.flow.telemetry import INSTRUMENTS, SPANS, Instrument, Span, Telemetry, strict
@@ -55,10 +56,13 @@ class AzureMonitor(Telemetry):
         self._safely(name, "counter", lambda told: self._counters[name].add(amount, told), attributes)
 
     def level(self, name: str, value: float, **attributes: str) -> None:
-        self._safely(name, "gauge", lambda told: self._levels.put(name, value, told), attributes)
+        if math.isfinite(value):  # JSON has no other number: one would spoil all that is sent with it
+            self._safely(name, "gauge", lambda told: self._levels.put(name, value, told), attributes)
 
     def took(self, name: str, seconds: float, **attributes: str) -> None:
-        self._safely(name, "histogram", lambda told: self._histograms[name].record(max(0.0, seconds), told), attributes)
+        if math.isfinite(seconds):
+            seconds = max(0.0, seconds)
+            self._safely(name, "histogram", lambda told: self._histograms[name].record(seconds, told), attributes)
 
     @contextmanager
     def span(self, name: str, **attributes: str) -> Iterator[Span]:
@@ -125,6 +129,7 @@ class AzureMonitor(Telemetry):
         connection = read_connection(connection_string)
         from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.metrics.view import View
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -136,7 +141,11 @@ class AzureMonitor(Telemetry):
         resource = Resource({"service.name": "driftguard", "service.version": version, "service.instance.id": "one"})
         metrics, spans = exporters(connection)
         reader = PeriodicExportingMetricReader(metrics, export_interval_millis=every * 1000)
-        meters = MeterProvider([reader], resource, AlwaysOffExemplarFilter(), shutdown_on_exit=False)
+        # Beyond its limit OpenTelemetry puts what it counts into one point that says nothing: none of ours may get there.
+        every_series = View(instrument_name="*", aggregation_cardinality_limit=MOST_SERIES)
+        meters = MeterProvider(
+            [reader], resource, AlwaysOffExemplarFilter(), shutdown_on_exit=False, views=[every_series]
+        )
         tracers = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False)
         tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=every * 1000))
         meter = meters.get_meter("driftguard", version)

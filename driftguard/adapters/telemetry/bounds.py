@@ -1,4 +1,7 @@
-"""How many different jobs are told by name: every one is a time series of its own, for which somebody pays."""
+"""How many different jobs are told by name, and how many series that can make at most.
+
+Every combination of attributes is a time series of its own, for which somebody pays.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import threading
 from driftguard.flow.telemetry import ALL, OTHER
 
 MOST_JOBS = 500
+MOST_SERIES = 25_000
+"""More than one metric can have: each of so many jobs with every verdict in every mode. It reserves nothing."""
 
 
 class JobNames:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from driftguard.entry.call import Call, common, run_options, working
 from driftguard.entry.telling import exit_code_of, review_lines
-from driftguard.errors import Busy, CannotTell, NothingRecorded, WrongUse
+from driftguard.errors import BadConfiguration, Busy, CannotTell, NothingRecorded, WrongUse
 from driftguard.settings import require_lasting_store
 
 if TYPE_CHECKING:
@@ -93,17 +94,21 @@ def _asked(
 
 def _require_store(call: Call, job: str) -> None:
     settings = call.settings
-    if not settings.server and not settings.store_may_be_there:
-        require_lasting_store(settings)
-        raise NothingRecorded(
-            f"nothing is recorded for the job {job}: there is no store at {settings.store_name}",
-            f"run `driftguard record --job {job} …` after its next deployment, or name the store with --store",
-        )
+    if settings.server or settings.store_may_be_there:
+        return
+    require_lasting_store(settings)
+    # Tried all the same: an opening that fails is measured.
+    with suppress(BadConfiguration), call.verbs():
+        return
+    raise NothingRecorded(
+        f"nothing is recorded for the job {job}: there is no store at {settings.store_name}",
+        f"run `driftguard record --job {job} …` after its next deployment, or name the store with --store",
+    )
 
 
 def _ask(verbs: Verbs, ask: Ask, patience: float) -> View:
     """The answer; while it is busy, settling or unclear, asked for again for `patience` seconds."""
-    from driftguard.wiring import SystemClock
+    from driftguard.system_clock import SystemClock
 
     clock = SystemClock()
     until = clock.monotonic() + patience

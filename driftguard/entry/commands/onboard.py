@@ -94,7 +94,8 @@ def onboard(
 @contextmanager
 def _guard_that_writes_nothing(call: Call, plan: Plan) -> Iterator[Guard]:
     """A guard whose store is neither begun nor asked for its key, under what the policy file says before the entry."""
-    from driftguard.wiring import Opening, guard_from
+    from driftguard.wiring import guard_from
+    from driftguard.wiring_places import Opening
 
     settings = call.settings
     if plan.said is None or plan.is_unfinished:

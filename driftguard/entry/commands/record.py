@@ -34,7 +34,7 @@ def record(
     from driftguard.guard.recorded import Recording
     from driftguard.guard.work import require_job_name
     from driftguard.render.text import record_text
-    from driftguard.wiring import Opening
+    from driftguard.wiring_places import Opening
 
     settings = call.settings
     naming = named.naming(settings.cloud)

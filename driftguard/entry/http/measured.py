@@ -3,13 +3,16 @@
 Rules:
 - A call is named by its row of the table (`POST /api/jobs/{job}/checks`), all pages together by `GET /ui`; never by the
   address that was asked for.
-- What is no outage is told apart from one: a halt, nothing recorded, a stale or missing If-Match, a read that found nothing new.
+- What is no outage is told apart from one: a halt, nothing recorded, a stale or missing If-Match, a read that found nothing
+  new, a job that another run holds. A caller who went away before the answer got none, and none is counted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftguard.entry.http.problems import MEDIA_TYPE, TYPE_PREFIX
@@ -23,6 +26,7 @@ _OF_PROBLEMS = {
     "halt": "halt",
     "nothing-recorded": "nothing-recorded",
     "precondition-missing": "unconditional",
+    "busy": "busy",
     "could-not-tell": "could-not-tell",
 }
 
@@ -38,7 +42,7 @@ class Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status, problem, is_problem = 0, "", False
+        status, problem, is_problem, gone = 0, "", False, False
 
         async def send_and_look(message: Message) -> None:
             nonlocal status, problem, is_problem
@@ -52,9 +56,13 @@ class Measured:
 
         try:
             await self.app(scope, receive, send_and_look)
+        except (ClientDisconnect, asyncio.CancelledError):
+            gone = status == 0
+            raise
         finally:
-            answer = _OF_PROBLEMS.get(problem) or answer_class(status)
-            self.service.telemetry().count("driftguard.http.answers", route=_route(scope), answer=answer)
+            if not gone:
+                answer = _OF_PROBLEMS.get(problem) or answer_class(status)
+                self.service.telemetry().count("driftguard.http.answers", route=_route(scope), answer=answer)
 
 
 def _route(scope: Scope) -> str:

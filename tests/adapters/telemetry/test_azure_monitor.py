@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -15,8 +16,9 @@ import pytest
 
 from driftguard.adapters.telemetry import TELEMETRY
 from driftguard.adapters.telemetry.azure_monitor import AzureMonitor
+from driftguard.adapters.telemetry.bounds import MOST_JOBS, MOST_SERIES
 from driftguard.errors import Busy
-from driftguard.flow.telemetry import INSTRUMENTS
+from driftguard.flow.telemetry import FORMS, INSTRUMENTS
 from tests.adapters.telemetry.ingestion import KEY, Ingestion, ingestion
 from tests.source_tree import ROOT
 
@@ -97,6 +99,39 @@ def test_no_more_than_so_many_jobs_are_told_by_name() -> None:
             measured.count("driftguard.checks", verdict="proceed", mode="check", job="job-1")
         told = {attributes["job"]: value for value, attributes in endpoint.points("driftguard.checks")}
     assert len(told) == 501 and told["other"] == 100 and told["job-1"] == 2
+
+
+def test_every_series_of_many_jobs_is_told_with_its_attributes() -> None:
+    """More than the 2,000 beyond which OpenTelemetry puts all counts into one point without attributes."""
+    verdicts = ("proceed", "halt", "cannot-tell", "busy", "refused")
+    with ingestion() as endpoint:
+        with measuring(endpoint) as measured:
+            for number in range(600):
+                for verdict in verdicts:
+                    measured.count("driftguard.checks", verdict=verdict, mode="check", job=f"job-{number}")
+        points = endpoint.points("driftguard.checks")
+    assert {tuple(sorted(told)) for _, told in points} == {("job", "mode", "verdict")}
+    assert sum(value for value, _ in points) == 3_000 and len(points) == 501 * 5
+    assert [endpoint.total("driftguard.checks", verdict=verdict, job="other") for verdict in verdicts] == [100] * 5
+
+
+def test_no_metric_has_more_series_than_are_told() -> None:
+    """Of the attributes with a closed set of values. The others are few by nature: targets, and calls of the service."""
+    for name, one in INSTRUMENTS.items():
+        closed = [form for attribute in one.attributes if isinstance(form := FORMS[attribute], frozenset)]
+        jobs = MOST_JOBS + 2 if "job" in one.attributes else 1  # with all of them together, and the others
+        assert jobs * math.prod(len(form) + 1 for form in closed) <= MOST_SERIES, name
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_json_does_not_have_spoils_nothing_that_is_sent_with_it(value: float) -> None:
+    with ingestion() as endpoint:
+        with measuring(endpoint) as measured:
+            measured.level("driftguard.halts.oldest_age", value, job="*")
+            measured.took("driftguard.scan.duration", value)
+            measured.took("driftguard.scan.duration", 2.0)
+        assert endpoint.points("driftguard.scan.duration") == [(2.0, {})]
+        assert endpoint.points("driftguard.halts.oldest_age") == []
 
 
 def test_a_span_says_what_it_is_told_and_of_an_error_the_kind_only() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from driftguard.entry.http.measured import Measured as HttpMeasured
+from driftguard.entry.http.service import Service
 from driftguard.errors import CannotTell, StoreUnavailable
 from driftguard.flow.telemetry import strict
 from tests.entry.http.service import Shop
@@ -64,6 +69,39 @@ def test_nothing_recorded_a_stale_and_a_missing_condition_are_three_things(shop:
     assert found["POST /api/halts/{halt}/decisions", "unconditional"] == 1
     assert found["POST /api/halts/{halt}/decisions", "precondition"] == 1
     assert measured.total(NAME, answer="outage") == 0
+
+
+def test_a_job_that_another_run_holds_is_busy_and_no_conflict_or_outage(shop: Shop, measured: Measured) -> None:
+    assert shop.check("run-1").status_code == 200
+    assert shop.check("run-2").status_code == 409
+    assert answers(measured) == {
+        ("POST /api/jobs/{job}/checks", "ok"): 1,
+        ("POST /api/jobs/{job}/checks", "busy"): 1,
+    }
+
+
+@pytest.mark.parametrize("ends_with", [ClientDisconnect(), asyncio.CancelledError()])
+def test_a_caller_who_went_away_before_the_answer_is_no_outage(measured: Measured, ends_with: BaseException) -> None:
+    async def gone(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ends_with
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ends_with
+
+    def ask(app: ASGIApp) -> None:
+        async def nothing(*_: object) -> None:
+            pass
+
+        scope = {"type": "http", "method": "GET", "path": "/api/jobs"}
+        layer = HttpMeasured(app, Service(guard=lambda: pytest.fail("not needed"), telemetry=lambda: measured))
+        with pytest.raises(type(ends_with)):
+            asyncio.run(layer(scope, nothing, nothing))  # type: ignore[arg-type]  # reason: nobody receives anything
+
+    ask(gone)
+    assert measured.counts(NAME) == {}
+    ask(answered)
+    assert answers(measured) == {("none", "ok"): 1}
 
 
 def test_who_is_not_let_in_what_is_not_there_and_what_is_no_call(shop: Shop, measured: Measured) -> None:
