@@ -3,7 +3,8 @@
 Rules:
 - No redirect is followed, no cookie kept, no .netrc read, no provider registered, nothing retried, nothing logged.
 - TLS certificates are always verified; plain http is only for an ARM on this machine.
-- A body is read up to `max_body` bytes and up to the deadline, and no further.
+- A body is read up to `max_body` bytes and up to the deadline, and no further; an answer that comes byte by byte, in its
+  headers or compressed, ends there too (timed_connections).
 - Whatever goes wrong on the way is a Failure with a cause; only errors of the sign-in are raised.
 """
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from driftguard.adapters.readers.arm_answers import Answer, Failure
 from driftguard.adapters.readers.arm_credential import credential_for
 from driftguard.adapters.readers.arm_options import CLOUDS_OF_ARM, ArmOptions
+from driftguard.adapters.timed_connections import Times, timed_adapter
 from driftguard.flow.ports import Clock
 from driftguard.flow.reading import Cause
 
@@ -35,6 +37,7 @@ class ArmTransport:
         self._clock = clock
         self._connections = connections
         self._credential = credential_for(options, clock)
+        self._times = Times(options.read_timeout)
         self._lock = threading.RLock()  # the client is made with the base URL, which takes it too
         self._sdk: ResourceManagementClient | None = None
 
@@ -64,21 +67,26 @@ class ArmTransport:
         if left <= 0:
             return out_of_time()
         try:
-            with client.send_request(
-                HttpRequest("GET", url, headers={"Accept": "application/json"}),
-                stream=True,
-                connection_timeout=min(self._options.connect_timeout, left),
-                read_timeout=min(self._options.read_timeout, left),
-                **self._rules_for(url),
-            ) as response:
+            with (
+                self._times.within(left),
+                client.send_request(
+                    HttpRequest("GET", url, headers={"Accept": "application/json"}),
+                    stream=True,
+                    connection_timeout=min(self._options.connect_timeout, left),
+                    read_timeout=min(self._options.read_timeout, left),
+                    **self._rules_for(url),
+                ) as response,
+            ):
                 return self._received(response, deadline)
         except (ServiceRequestTimeoutError, ServiceResponseTimeoutError):
-            return self._timed_out(deadline)
+            return self._timed_out(left, deadline)
         except (ServiceRequestError, ServiceResponseError) as error:
+            if self._clock.monotonic() >= deadline:
+                return out_of_time()
             inner = error.inner_exception or error
             return Failure(Cause.NO_CONNECTION, f"no connection to ARM ({type(inner).__name__})")
         except ReadTimeoutError:
-            return self._timed_out(deadline)
+            return self._timed_out(left, deadline)
         except HTTPError:  # it broke off, or what came cannot be decompressed
             return Failure(Cause.NOT_JSON, "only a part of the answer came")
         except ValueError:  # the SDK decodes a claims challenge of a 401, whose text may be anything
@@ -105,8 +113,9 @@ class ArmTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, b"".join(chunks))
 
-    def _timed_out(self, deadline: float) -> Failure:
-        if self._clock.monotonic() >= deadline:
+    def _timed_out(self, left: float, deadline: float) -> Failure:
+        # Where less was left than one answer may take, it is what was left that ended.
+        if left <= self._options.read_timeout or self._clock.monotonic() >= deadline:
             return out_of_time()
         return Failure(Cause.TIMEOUT, f"no answer within {self._options.read_timeout:g} s")
 
@@ -145,7 +154,7 @@ class ArmTransport:
                 ARMChallengeAuthenticationPolicy(self._credential, *scopes),
             ],
             transport=RequestsTransport(
-                session=_session(self._connections, on_this_machine=self._options.endpoint is not None),
+                session=_session(self._connections, self._times, on_this_machine=self._options.endpoint is not None),
                 connection_data_block_size=_BLOCK_SIZE,
             ),
         )
@@ -156,12 +165,11 @@ def out_of_time() -> Failure:
     return Failure(Cause.OUT_OF_TIME, "the time for this read was over")
 
 
-def _session(connections: int, *, on_this_machine: bool) -> Session:
+def _session(connections: int, times: Times, *, on_this_machine: bool) -> Session:
     """A connection pool with room for every worker."""
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
-    from requests.adapters import HTTPAdapter
 
     class BearerOnly(requests.auth.AuthBase):
         """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the token."""
@@ -173,7 +181,7 @@ def _session(connections: int, *, on_this_machine: bool) -> Session:
     session.auth = BearerOnly()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not on_this_machine  # a proxy is for Azure only
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
+    adapter = timed_adapter(times, connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree  # as the SDK reads it; expat expands no entity without bound
 
+from driftguard.adapters.timed_connections import Times, timed_adapter
 from driftguard.flow.http_answers import INVALID, OK, OUTAGE, answer_class
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _BLOCK = 256 * 1024
 _EMPTY = "InvalidRange"  # what a blob without a byte answers to any range
 # What a success holds, as XML: the root, what is in it, and what each of that has.
 _ROOTS = {"list": ("EnumerationResults", "Blobs", "Name"), "tags": ("Tags", "TagSet", "Key")}
+_TIMES = Times(_SILENT_SECONDS)
 _give_up_at: ContextVar[float] = ContextVar("_give_up_at")
 
 
@@ -58,7 +60,6 @@ def new_session(connections: int, *, on_this_machine: bool) -> Session:
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
-    from requests.adapters import HTTPAdapter
 
     class SignedAlready(requests.auth.AuthBase):
         """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the signature."""
@@ -70,7 +71,7 @@ def new_session(connections: int, *, on_this_machine: bool) -> Session:
     session.auth = SignedAlready()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not on_this_machine
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
+    adapter = timed_adapter(_TIMES, connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -91,9 +92,10 @@ def new_transport(session: Session, counted: Callable[[str, str], None]) -> Requ
             timeouts = {"connection_timeout": min(_CONNECT_SECONDS, left), "read_timeout": min(_SILENT_SECONDS, left)}
             told = OUTAGE
             try:
-                response = super().send(request, **{**options, **timeouts, "stream": True})
-                told = INVALID  # whatever of it is not believed
-                body = self._read(response.internal_response)
+                with _TIMES.within(min(_WITHIN, left)):
+                    response = super().send(request, **{**options, **timeouts, "stream": True})
+                    told = INVALID  # whatever of it is not believed
+                    body = self._read(response.internal_response)
                 if wrong := _not_what_was_asked_for(asked, response.status_code, response.headers, body):
                     raise NotOfStorage(wrong)
                 told = _class_of(request, response)
@@ -102,6 +104,8 @@ def new_transport(session: Session, counted: Callable[[str, str], None]) -> Requ
                 told = OUTAGE
                 if isinstance(error, AzureError):
                     raise
+                if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+                    raise ServiceResponseTimeoutError("the answer takes too long", error=error) from None
                 raise ServiceResponseError(type(error).__name__, error=error) from None
             finally:
                 counted(asked, told)

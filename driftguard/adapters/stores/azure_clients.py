@@ -3,7 +3,7 @@
 Rules:
 - No redirect is followed, nothing is retried here, nothing is logged, no .netrc is read; a proxy is for Azure only.
 - A request has one time for all of it, more for more that it sends. An answer is read whole, up to a size. What stands
-  still, or comes byte by byte, ends (azure_socket).
+  still, or comes byte by byte, ends (timed_connections).
 - A success that is not one of Azure Storage, such as the page of a proxy, or no list where one was asked for, is no answer.
 - Each request is counted, by service and kind of answer.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from driftguard.adapters.readers.arm_credential import Credential
 from driftguard.adapters.stores import limits
 from driftguard.adapters.stores.azure_address import Place, Service
-from driftguard.adapters.stores.azure_socket import Times, timed_adapter
+from driftguard.adapters.timed_connections import Times, timed_adapter
 from driftguard.flow.http_answers import answer_class
 from driftguard.flow.telemetry import Telemetry
 

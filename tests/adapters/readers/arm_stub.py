@@ -46,7 +46,8 @@ class FakeClock:
 @dataclass(frozen=True)
 class Reply:
     """One answer. `mode`: plain, hang (no answer), half (fewer bytes than promised), half-chunked, stall (half, then
-    silence), drip (byte by byte, for ever), reset (the connection ends before any answer)."""
+    silence), drip (byte by byte, for ever), drip-head (the same before the headers end), drip-gzip (the same in the head of
+    a compressed body), reset (the connection ends before any answer)."""
 
     status: int = 200
     body: bytes = b""
@@ -120,6 +121,10 @@ def running_stub(tls: ssl.SSLContext | None = None) -> Iterator[ArmStub]:
                     stub.let_go.wait(5)
                 self.close_connection = True
                 return
+            if reply.mode == "drip-head":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                self._drip(b"x")
+                return
             self.send_response(reply.status)
             for name, text in reply.headers.items():
                 self.send_header(name, text)
@@ -129,16 +134,23 @@ def running_stub(tls: ssl.SSLContext | None = None) -> Iterator[ArmStub]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(reply.body), reply.body))
                 self.close_connection = True
                 return
-            promised = len(reply.body) * {"plain": 1, "drip": 1000}.get(reply.mode, 2)
+            if reply.mode == "drip-gzip":
+                self.send_header("Content-Encoding", "gzip")
+            promised = len(reply.body) * {"plain": 1, "drip": 1000, "drip-gzip": 1000}.get(reply.mode, 2)
             self.send_header("Content-Length", str(promised))
             self.end_headers()
-            self.wfile.write(reply.body)
-            while reply.mode == "drip" and not stub.let_go.wait(0.01):
-                self.wfile.write(b" ")
+            self.wfile.write(reply.body if reply.mode != "drip-gzip" else b"\x1f\x8b\x08\x08\0\0\0\0\0\xff")
+            if reply.mode in ("drip", "drip-gzip"):  # of a gzip: the name of its file, which has no end
+                self._drip(b" ")
             if reply.mode == "stall":
                 self.wfile.flush()
                 stub.let_go.wait(5)
             self.close_connection = reply.mode != "plain"
+
+        def _drip(self, byte: bytes) -> None:
+            self.close_connection = True
+            while not stub.let_go.wait(0.01):
+                self.wfile.write(byte)
 
         do_HEAD = do_GET  # for answers without a body
 

@@ -219,8 +219,9 @@ def test_an_answer_that_drips_for_ever_does_not_hold_the_call(stub: ArmStub, rea
     assert (reading.cause, reading.ref) == (Cause.OUT_OF_TIME, vnet())
 
 
-def test_an_answer_that_drips_ends_its_worker_with_the_time_of_the_read(stub: ArmStub) -> None:
-    stub.answer(vnet().id, Reply(200, b"{}", mode="drip"))
+@pytest.mark.parametrize("mode", ["drip", "drip-head", "drip-gzip"])
+def test_an_answer_that_drips_ends_its_worker_with_the_time_of_the_read(stub: ArmStub, mode: str) -> None:
+    stub.answer(vnet().id, Reply(200, b"{}", mode=mode))
     started, clock = time.monotonic(), SystemClock()
     transport = ArmTransport(options_for(stub), clock, connections=1)
 

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from driftguard.adapters.stores import azure_clients, azure_errors
 from driftguard.adapters.stores.azure import AzureStore
-from driftguard.adapters.stores.azure_socket import Times
+from driftguard.adapters.timed_connections import Times
 from driftguard.errors import StoreUnavailable
 from tests.adapters.stores.azure_stores import opened
 
