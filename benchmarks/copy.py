@@ -23,14 +23,14 @@ from driftguard.adapters.stores.sqlite import open_sqlite
 
 BOUND_S, BOUND_AZURE_S, BOUND_MB = 60.0, 300.0, 200.0
 _COPY = """
-import json, os, resource, sys, time
+import json, os, sys, time
+from benchmarks.worker import peak_mb
 from driftguard.settings import read_settings
 from driftguard.wiring_places import copy_between
 
 began = time.perf_counter()
 copied = copy_between(*(read_settings(os.environ, store=place) for place in sys.argv[1:]))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([time.perf_counter() - began, peak, copied.digest, copied.rows, copied.blobs]))
+print(json.dumps([time.perf_counter() - began, peak_mb(), copied.digest, copied.rows, copied.blobs]))
 """
 
 
@@ -86,6 +86,7 @@ def _copied(source: str, target: str, more: Mapping[str, str] | None = None) -> 
         capture_output=True,
         text=True,
         check=True,
+        cwd=Path(__file__).parents[1],
         env=clean | dict(more or {}),
     )
     return _Copied(*json.loads(ran.stdout))

@@ -5,7 +5,7 @@ Rules:
   unfinished (`flow/copy_mark.py`), and whoever opens it for work is refused. The mark goes only when all of it was read
   back and found equal.
 - Whoever had the empty target open before is refused from then on, or found out: what the copy did not write is never
-  removed, and ends the copy as an error.
+  removed, and ends the copy as an error. Found before anything was copied, the mark is taken back (store_copy_place.py).
 - The source may be in use. Each job is copied as it was at one moment, none earlier than the beginning of the run that
   finished the copy: that is the recovery point. What is decided afterwards may be missing.
 - The same command goes on after an interruption: it compares everything again, and writes what differs. Where the copy is
@@ -15,33 +15,18 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from driftguard.errors import WrongUse
 from driftguard.flow import copy_mark
 from driftguard.flow.moment import to_text
-from driftguard.flow.ports import Clock, Put, Row, Store
+from driftguard.flow.ports import Clock, Row
 from driftguard.guard.store_copy_journal import differs, remove_journals
+from driftguard.guard.store_copy_place import End, mark_of, put_mark, take_place, tell_state
 from driftguard.guard.store_copy_run import CopyRun
 
-
-class StoreWithFacts(Store, Protocol):
-    """A store with the facts that it keeps about itself, among them the ids of keys."""
-
-    def meta(self, prefix: str) -> dict[str, str]: ...
-
-    def update_meta(self, change: Callable[[], Mapping[str, str]]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One of the two stores. `name` is its path or address, always spelled alike; `keys` says where its keys are looked for."""
-
-    store: StoreWithFacts
-    name: str
-    keys: str = ""
+__all__ = ["Copied", "End", "copy_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +74,19 @@ _RECORDED = {
 def copy_store(source: End, target: End, clock: Clock, *, key_ids: str) -> Copied:
     """Copy everything. `key_ids` is the prefix of the facts that remember keys.
 
-    Raises WrongUse where the target holds something else, CannotTell where it could not be made equal, and what the stores
-    raise; the target then stays marked, and the same call goes on.
+    Raises WrongUse where the target holds something else, and leaves it unmarked unless it is a copy. Raises CannotTell
+    where it could not be made equal, and what the stores raise; the target then stays marked, and the same call goes on.
     """
     if source.name == target.name:
         raise WrongUse(f"{source.name} cannot be copied onto itself", "name another store to copy to")
     started = to_text(clock.now())
-    mark = target.store.get(copy_mark.PARTITION, copy_mark.KIND, copy_mark.ROW)
+    mark = mark_of(target)
     if mark is not None and not copy_mark.is_unfinished(mark.body):
         earlier = _whole_before(source, target, mark)
         _end(target)
         return earlier
-    _require_place(source, target, mark, key_ids)
     body = {"schema": 1, "state": copy_mark.COPYING, "from": source.name, "started": started}
-    _tell_state(target, copy_mark.COPYING)
-    version = _put_mark(target, body, mark.version if mark else None)
+    version = take_place(source, target, mark, key_ids, body)
 
     _copy_key_ids(source, target, key_ids)
     run = CopyRun(source.store, target.store, clock, resumed=mark is not None)
@@ -129,7 +112,7 @@ def copy_store(source: End, target: End, clock: Clock, *, key_ids: str) -> Copie
         keys_in=source.keys,
         keys_to=target.keys,
     )
-    _put_mark(
+    put_mark(
         target, {**body, "state": copy_mark.COPIED, "finished": copied.finished, "result": copied.to_dict()}, version
     )
     _end(target)
@@ -148,37 +131,10 @@ def _whole_before(source: End, target: End, mark: Row) -> Copied:
     return Copied(**known, resumed=True, rows_written=0, blobs_written=0, whole_before=True)
 
 
-def _require_place(source: End, target: End, mark: Row | None, key_ids: str) -> None:
-    """Raises WrongUse where the target is neither empty nor an unfinished copy of this source."""
-    if mark is not None:
-        if mark.body.get("from") != source.name:
-            raise WrongUse(
-                f"{target.name} is the unfinished copy of another store, {mark.body.get('from')}",
-                "repeat the command with that store, or name a new store to copy to",
-            )
-    elif target.store.partitions() or target.store.blobs(""):
-        raise WrongUse(f"{target.name} is not empty", "name a new store to copy to")
-    if {*target.store.meta(key_ids)} - {*source.store.meta(key_ids)}:
-        raise WrongUse(
-            f"{target.name} has keys of its own that {source.name} does not know", "name a new store to copy to"
-        )
-
-
 def _end(target: End) -> None:
     """What follows when the mark says that the copy is whole; done again where a run was killed before it."""
-    _tell_state(target, copy_mark.COPIED)
+    tell_state(target, copy_mark.COPIED)
     remove_journals(target.store)
-
-
-def _tell_state(target: End, state: str) -> None:
-    if target.store.meta(copy_mark.FACT).get(copy_mark.FACT) != state:
-        target.store.update_meta(lambda: {copy_mark.FACT: state})
-
-
-def _put_mark(target: End, body: Mapping[str, Any], expected: str | None) -> str:
-    """The mark's new version. Raises Conflict where another copy into the same store has begun since."""
-    put = Put(copy_mark.KIND, copy_mark.ROW, body, expected)
-    return target.store.commit(copy_mark.PARTITION, [put])[copy_mark.KIND, copy_mark.ROW]
 
 
 def _copy_key_ids(source: End, target: End, key_ids: str) -> list[str]:

@@ -62,7 +62,8 @@ def somebody_elses(what: str) -> CannotTell:
     """The error for what stands in the copy and was not written by it. Nothing of it is removed."""
     return CannotTell(
         f"{what} in the copy was not written by the copy",
-        "somebody else works with it, and nothing of theirs was removed; find out who it is, then copy to a new store",
+        "somebody else works with it, and nothing of theirs was removed; find out who it is, then copy to a new store; "
+        "this one stays refused: its name is free again once the store is deleted, and they record anew",
     )
 
 

@@ -15,7 +15,7 @@ from benchmarks.filled_store import fill
 from driftguard.adapters.stores.azure import AzureStore, open_azure_store
 from driftguard.adapters.stores.keys import REMEMBERED
 from driftguard.adapters.stores.sqlite import open_sqlite
-from driftguard.errors import BadConfiguration, CannotTell
+from driftguard.errors import BadConfiguration, CannotTell, WrongUse
 from driftguard.flow.copy_mark import COPYING
 from driftguard.flow.ports import Put
 from driftguard.guard.rows import JOB, JOB_ROW
@@ -131,3 +131,23 @@ def test_a_service_that_had_the_empty_target_open_is_refused_or_found_out(stores
         assert target.get("theirs", JOB, JOB_ROW)
     else:
         assert wrote == ["refused"]
+
+
+def test_a_service_that_records_before_the_mark_keeps_its_store(stores: dict[str, Open]) -> None:
+    source = filled(stores["sqlite"]())
+    target = stores["azure"](unfinished=True)
+    service = stores["azure"](address=target.address)
+    service.update_meta(dict)
+    done: list[bool] = []
+
+    def commit(store: Any, *given: Any) -> Any:
+        if not done:
+            done.append(True)
+            service.commit("theirs", [Put(JOB, JOB_ROW, {}, None)])
+        return store.commit(*given)
+
+    with pytest.raises(WrongUse, match="is not empty"):
+        copied(source, Around(target, commit=commit))
+    anew = stores["azure"](address=target.address)
+    assert anew.partitions() == ["theirs"]
+    assert anew.commit("theirs", [Put(JOB, "2", {}, None)])

@@ -13,7 +13,8 @@ import pytest
 from benchmarks.filled_store import fill
 from driftguard.adapters.stores.keys import REMEMBERED
 from driftguard.adapters.stores.sqlite import SqliteStore, open_sqlite
-from driftguard.errors import BadConfiguration, CannotTell
+from driftguard.adapters.stores.unfinished import refuse_unfinished_fact
+from driftguard.errors import BadConfiguration, CannotTell, Conflict, WrongUse
 from driftguard.flow.copy_mark import COPIED, COPYING, FACT, KIND, PARTITION, ROW
 from driftguard.flow.ports import Delete, Put
 from driftguard.guard import index
@@ -83,6 +84,99 @@ def test_who_had_the_target_open_before_is_refused_from_the_first_change_on(
     assert before.commit("mine", [Put(JOB, JOB_ROW, {}, None)])
 
 
+def _their_record(store: SqliteStore) -> None:
+    store.commit("theirs", [Put(JOB, JOB_ROW, {}, None)])
+
+
+def _their_body(store: SqliteStore) -> None:
+    store.put_once("theirs/pack/1", b"theirs")
+
+
+def _their_key(store: SqliteStore) -> None:
+    store.update_meta(lambda: {REMEMBERED + "theirs": ""})
+
+
+THEIR_FIRST = pytest.mark.parametrize("write", [_their_record, _their_body, _their_key])
+
+
+def before_the_mark(target: SqliteStore, do: Callable[[], object], *, killed_at: int = 1000) -> Any:
+    """The target; `do` happens right before the first row, which is the mark. Its user dies before commit `killed_at`."""
+    commits = [0]
+
+    def commit(store: SqliteStore, *given: Any) -> Any:
+        if commits[0] == 0:
+            do()
+        commits[0] += 1
+        if commits[0] > killed_at:
+            raise Killed
+        return store.commit(*given)
+
+    return Around(target, commit=commit)
+
+
+@THEIR_FIRST
+def test_who_writes_first_into_the_empty_target_before_the_mark_keeps_the_store(
+    source: SqliteStore, target: SqliteStore, opened: Callable[..., SqliteStore], write: Callable[[SqliteStore], None]
+) -> None:
+    rightful = opened("target.db")
+    with pytest.raises(WrongUse, match=r"is not empty|has keys of its own") as caught:
+        copied(source, before_the_mark(target, lambda: write(rightful)))
+    assert "name a new store" in caught.value.remedy
+    _require_free(rightful)
+
+
+@THEIR_FIRST
+@pytest.mark.parametrize("killed_at", [0, 1])
+def test_where_the_copy_is_killed_before_it_looked_its_next_run_takes_the_mark_back(
+    source: SqliteStore,
+    target: SqliteStore,
+    opened: Callable[..., SqliteStore],
+    write: Callable[[SqliteStore], None],
+    killed_at: int,
+) -> None:
+    rightful = opened("target.db")
+    with pytest.raises(Killed):
+        copied(source, before_the_mark(target, lambda: write(rightful), killed_at=killed_at))
+    assert target.meta(FACT) == {FACT: COPYING}
+    with pytest.raises(WrongUse):
+        copied(source, target)
+    _require_free(rightful)
+
+
+def test_a_copy_that_was_killed_before_it_looked_at_an_empty_target_goes_on(
+    source: SqliteStore, target: SqliteStore
+) -> None:
+    with pytest.raises(Killed):
+        copied(source, killed_before_write(target, 2))
+    assert mark_of(target)["looked"] is False
+    assert copied(source, target).resumed
+    assert "looked" not in mark_of(target)
+
+
+def test_another_copy_that_goes_on_with_the_mark_is_not_taken_for_somebody_else(
+    source: SqliteStore, target: SqliteStore
+) -> None:
+    """One run has put its mark; before it looks, a second one of the same source goes on and copies everything."""
+    done: list[bool] = []
+
+    def partitions(store: SqliteStore) -> list[str]:
+        if store.get(PARTITION, KIND, ROW) is not None and not done:
+            done.append(True)
+            copied(source, store)
+        return store.partitions()
+
+    with pytest.raises(Conflict):
+        copied(source, Around(target, partitions=partitions))
+    assert mark_of(target)["state"] == target.meta(FACT)[FACT] == COPIED
+
+
+def _require_free(rightful: SqliteStore) -> None:
+    """The store has neither mark nor a fact that refuses it, and whoever works with it goes on."""
+    assert rightful.get(PARTITION, KIND, ROW) is None
+    refuse_unfinished_fact(rightful.meta(FACT), "target")
+    rightful.commit("theirs", [Put(HALT, "later", {}, None)])
+
+
 def _a_job(store: SqliteStore) -> None:
     store.commit("theirs", [Put(JOB, JOB_ROW, {}, None), Put(HALT, "theirs", {"state": "open"}, None)])
 
@@ -129,8 +223,9 @@ def test_what_the_copy_did_not_write_is_never_removed_and_ends_it(
             target.read("theirs"),
         ]
         assert any(kept)
-        with pytest.raises(CannotTell, match="was not written by the copy"):
+        with pytest.raises(CannotTell, match="was not written by the copy") as caught:
             copied(source, target)
+        assert "free again once the store is deleted" in caught.value.remedy
 
 
 def test_what_somebody_wrote_into_a_job_that_was_copied_already_is_found_at_the_end(

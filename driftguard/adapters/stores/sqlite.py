@@ -10,7 +10,8 @@ Rules:
 - A store that a newer Drift Guard migrated while it is open takes no more writes.
 - What is forgotten is overwritten in the file and in its log, not only left out of it.
 - A store that becomes an unfinished copy while it is open takes no more reads and writes.
-- Opened to be read only, it is not changed at all: no file beside it, no newer schema. So a backup on a read-only disk is read.
+- Opened to be read only, neither the file nor a log that holds something is changed, also not after a killed writer; no newer
+  schema. SQLite needs an index of the log (-shm) beside it, and keeps it where there is a log. A read-only disk will do.
 - Open the store in the process that uses it: a connection does not survive a fork (sqlite.org/howtocorrupt.html).
 """
 
@@ -33,6 +34,7 @@ from driftguard.adapters.stores.sqlite_connect import (
     create_file,
     empty_log,
     identity,
+    remove_empty_log,
     state,
     use_wal,
 )
@@ -68,6 +70,7 @@ class SqliteStore(Store):
         *,
         unfinished: bool = False,
         is_alone: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.path = path
         self._reading = _Side(reading)
@@ -75,6 +78,7 @@ class SqliteStore(Store):
         self._schema = schema_number
         self._unfinished = unfinished
         self._is_alone = is_alone
+        self._read_only = read_only
         self._file = self._file_now()
 
     def get(self, partition: str, kind: str, row_id: str) -> Row | None:
@@ -181,6 +185,8 @@ class SqliteStore(Store):
                 if side.connection is not None:
                     side.connection.close()
                     side.connection = None
+        if self._read_only:
+            remove_empty_log(self.path)
 
     @contextmanager
     def _open_to_read(self) -> Iterator[sqlite3.Connection]:
@@ -270,7 +276,8 @@ def open_sqlite(
     """Open the store at `path`, and make it (mode 0600, with its folder) where there is none and `create` is true.
 
     `busy_timeout` is how many seconds a call waits for other writers; `unfinished` opens the unfinished copy of another
-    store too, which only the copy itself works with. `read_only` changes nothing, unless its schema is an earlier one.
+    store too, which only the copy itself works with. `read_only` changes neither the file nor a log that holds something,
+    unless its schema is an earlier one; beside such a log SQLite leaves its index (-shm), and a killed reader an empty log.
     Raises BadConfiguration where there is no store, the path is a folder or another kind of file, the store is an
     unfinished copy, or its schema is newer than this code; StoreUnavailable where the store is locked, damaged or out of reach.
     """
@@ -307,7 +314,7 @@ def _as_it_is(path: Path, busy_timeout: float) -> SqliteStore | None:
         number = schema.schema_of(reading, path)
         if number != len(schema.MIGRATIONS):
             return None
-        store = SqliteStore(path, writing, reading, number, is_alone=is_alone)
+        store = SqliteStore(path, writing, reading, number, is_alone=is_alone, read_only=True)
         store.version(PARTITION, KIND, ROW)  # refuses an unfinished copy
         undo.pop_all()
         return store

@@ -13,7 +13,7 @@ Sources: sqlite.org/wal.html, sqlite.org/pragma.html.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from driftguard.adapters.stores import schema
@@ -38,7 +38,7 @@ def create_file(path: Path, busy_timeout: float) -> None:
 def _refuse_orphaned_log(path: Path) -> None:
     """SQLite would replay the log into the new file. Log first: another process makes the file before the log."""
     log = path.with_name(path.name + "-wal")
-    if log.exists() and not path.exists():
+    if _holds_something(log) and not path.exists():
         raise StoreUnavailable(
             f"the store {path} is missing, but its write-ahead log {log} is there",
             "restore the store's file beside the log; to begin anew, move the log away",
@@ -51,20 +51,19 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     A call on it waits at most `busy_timeout` seconds for other processes. Raises sqlite3.Error.
     """
     with ExitStack() as undo:
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-        )
+        connection = _connect(path, "mode=rw", busy_timeout)
         undo.callback(connection.close)
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cell_size_check = ON")  # notices a damaged page before its content is used
-        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA secure_delete = ON")
         undo.pop_all()
         return connection
 
 
 def connect_to_read(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """As `connect`, for reads only: each statement sees what was committed last, and none changes the file."""
+    """As `connect`, for reads only: each statement sees what was committed last, and none changes the file.
+
+    Closed last of all, it still brings the log into the file: it is for a store that is open to write as well.
+    """
     with ExitStack() as undo:
         connection = connect(path, busy_timeout)
         undo.callback(connection.close)
@@ -74,14 +73,15 @@ def connect_to_read(path: Path, busy_timeout: float) -> sqlite3.Connection:
 
 
 def connect_to_read_only(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, bool]:
-    """As `connect_to_read`, also where nothing can be written: on a read-only disk, or in somebody else's folder.
+    """A connection that changes neither the file nor its log (mode=ro), not even when it is closed after a killed writer.
 
-    There SQLite cannot make the files that it keeps beside one in write-ahead mode. Where it has none that holds anything,
-    nobody works with the file, and it is read as it is (immutable=1): then the second value is true, and the file must not
-    change meanwhile. Raises sqlite3.Error, also where a log is there and cannot be used.
+    SQLite makes the index of the log (-shm) and an empty log (-wal) where they are missing, and leaves them there; see
+    `remove_empty_log`. Where it cannot make them, on a read-only disk or in somebody else's folder, and there is no
+    log that holds anything, nobody works with the file, and it is read as it is (immutable=1): then the second value is
+    true, and the file must not change meanwhile. Raises sqlite3.Error, also where a log is there and cannot be used.
     """
     try:
-        connection = connect_to_read(path, busy_timeout)
+        connection = _connect(path, "mode=ro", busy_timeout)
         try:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.Error:
@@ -93,20 +93,39 @@ def connect_to_read_only(path: Path, busy_timeout: float) -> tuple[sqlite3.Conne
         logs = [path.with_name(path.name + end) for end in ("-wal", "-journal")]
         if code not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or any(map(_holds_something, logs)):
             raise
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=ro&immutable=1",
-        uri=True,
-        timeout=busy_timeout,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection, True
+    return _connect(path, "mode=ro&immutable=1", busy_timeout), True
+
+
+def remove_empty_log(path: Path) -> None:
+    """Have SQLite remove the empty log and the index that a reader left, unless somebody has the store open.
+
+    A log that holds something stays as it is, with its index.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or _holds_something(log):
+        return
+    # One that may not write leaves the two files where they are: they hold nothing.
+    with suppress(sqlite3.Error), closing(connect(path, busy_timeout=0)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+
+
+def _connect(path: Path, how: str, busy_timeout: float) -> sqlite3.Connection:
+    with ExitStack() as undo:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?{how}", uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        undo.callback(connection.close)
+        connection.execute("PRAGMA cell_size_check = ON")  # notices a damaged page before its content is used
+        connection.execute("PRAGMA trusted_schema = OFF")
+        undo.pop_all()
+        return connection
 
 
 def _holds_something(file: Path) -> bool:
-    return file.exists() and file.stat().st_size > 0
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def use_wal(connection: sqlite3.Connection, path: Path) -> None:

@@ -29,7 +29,7 @@ def refuse_unfinished_row(mark: Row | None, where: str) -> None:
 def refuse_unfinished_fact(facts: Mapping[str, str], where: str) -> None:
     """As `refuse_unfinished_row`, with the facts that the store keeps about itself."""
     state = facts.get(copy_mark.FACT)
-    if state is not None and copy_mark.is_unfinished({"state": state}):
+    if state not in (None, copy_mark.WITHDRAWN) and copy_mark.is_unfinished({"state": state}):
         raise _unfinished(where)
 
 

@@ -397,6 +397,40 @@ def test_a_store_in_use_is_read_with_what_is_in_its_log_and_keeps_no_file_of_the
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("index_is_lost", [False, True])
+def test_after_a_killed_writer_a_reader_leaves_the_file_and_its_log_as_they_are(
+    path: Path, tmp_path: Path, index_is_lost: bool
+) -> None:
+    left = tmp_path / "left" / "store.db"
+    left.parent.mkdir()
+    log = left.with_name("store.db-wal")
+    with closing(open_sqlite(path)) as store:
+        put(store, "only in the log")
+        for end in ("", "-wal") if index_is_lost else ("", "-wal", "-shm"):
+            shutil.copy(path.with_name(path.name + end), left.parent)  # what stays of a process that is killed now
+    before = left.read_bytes(), log.read_bytes()
+    assert before[1]
+    with closing(open_sqlite(left, create=False, read_only=True)) as reader:
+        assert [row.id for row in reader.list("job", "k")] == ["only in the log"]
+    assert (left.read_bytes(), log.read_bytes()) == before
+    with closing(open_sqlite(left, create=False)) as writer:
+        assert [row.id for row in writer.list("job", "k")] == ["only in the log"]
+
+
+def test_a_reader_leaves_no_file_beside_a_store_that_was_closed_and_a_killed_one_none_in_the_way(path: Path) -> None:
+    make_store(path)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    with closing(open_sqlite(path, create=False, read_only=True)) as reader:
+        assert reader.partitions() == ["job"]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    path.unlink()
+    path.with_name("store.db-wal").write_bytes(b"")  # what a killed reader leaves
+    with closing(open_sqlite(path)) as store:
+        assert store.partitions() == []
+        put(store, "new")
+
+
 def test_a_store_that_becomes_an_unfinished_copy_while_it_is_open_is_refused_until_it_is_whole(path: Path) -> None:
     with closing(open_sqlite(path)) as store, closing(open_sqlite(path, unfinished=True)) as copy:
         put(store, "one")
