@@ -6,17 +6,18 @@ Rules:
   question must be asked again.
 - What a check answers is not kept with its clearance: that stands in the job's row, and is told only to the one who asked, while
   it is the job's last one.
-- Rows, and answers too large for a row, are removed a day later, when the next call begins or by retention. An answer that was
-  sealed under other rules for secrets than today's is told to nobody, and removed when the job is sealed again or somebody asks
-  for it: the row stays, and the call is lost. Of a record that was written it still says so (`summary`): it is not to be asked
-  again.
+- Rows, and answers too large for a row, are removed when they are older than a day: by retention, and by the calls that begin
+  later, each of which looks at a bounded number of rows.
+- An answer that was sealed under other rules for secrets than today's is told to nobody, and removed when the job is sealed
+  again or somebody asks for it: the row stays, and the call is lost. Of a record that was written it still says so (`summary`):
+  it is not to be asked again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -75,11 +76,12 @@ class Call:
 
 
 def begin(guard: Guard, partition: str, verb: str, by: str, started_at: str = "") -> Begun:
-    """Write down that a call works, since `started_at` (now without it); removes what is older than a day.
+    """Write down that a call works, since `started_at` (now without it); removes some of what is older than a day.
 
     Raises StoreUnavailable, BadConfiguration.
     """
-    remove_old(guard, partition)
+    begun_id = f"call-{guard.new_id()}"
+    _remove(guard, partition, _old(guard, _some_rows(guard, partition, begun_id)))
     now = to_text(guard.clock.now())
     body = {
         "verb": verb,
@@ -89,7 +91,7 @@ def begin(guard: Guard, partition: str, verb: str, by: str, started_at: str = ""
         "alive_at": now,
         "sealed": sealed_under(guard.policy()),
     }
-    begun = Begun(partition, f"call-{guard.new_id()}", {"schema": SCHEMA, **body}, "")
+    begun = Begun(partition, begun_id, {"schema": SCHEMA, **body}, "")
     _write(guard, begun, None)
     return begun
 
@@ -201,11 +203,26 @@ def _write(guard: Guard, begun: Begun, expected: str | None) -> None:
 
 def remove_old(guard: Guard, partition: str) -> int:
     """Remove a portion of the calls that are older than a day, with their answers; how many there were."""
-    before = to_text(guard.clock.now() - _KEPT)
-    rows = index.all_rows(guard.store, partition, CALL, at_once=_PAGE)
-    old = list(islice((row for row in rows if row.body["alive_at"] < before), _MOST_REMOVED))
+    old = _old(guard, index.all_rows(guard.store, partition, CALL, at_once=_PAGE))
     _remove(guard, partition, old)
     return len(old)
+
+
+def _old(guard: Guard, rows: Iterable[Row]) -> list[Row]:
+    """A portion of those that are older than a day."""
+    before = to_text(guard.clock.now() - _KEPT)
+    return list(islice((row for row in rows if row.body["alive_at"] < before), _MOST_REMOVED))
+
+
+def _some_rows(guard: Guard, partition: str, place: str) -> list[Row]:
+    """At most two pages of calls: the first, and the one after `place` where there are more.
+
+    Ids are random, and so is an id as a place: the calls that begin look at all rows in the course of time.
+    """
+    first = guard.store.list(partition, CALL, limit=_PAGE)
+    if len(first) < _PAGE:
+        return first
+    return [*first, *guard.store.list(partition, CALL, after=max(place, first[-1].id), limit=_PAGE)]
 
 
 def _remove(guard: Guard, partition: str, rows: list[Row]) -> None:

@@ -6,7 +6,7 @@ Rules:
   made a change that no check has met yet does neither with it: four eyes hold as for a proposal.
 - Nothing outside the scopes that the policy gives a job becomes part of it by a move or a proposal.
 - Move writes to the new job first: killed in between, a resource is guarded twice, never not at all. It takes the bodies
-  along, into a pack of the new job: what becomes of the old one's is nothing to it.
+  along, sealed by the rules for secrets of today, into a pack of the new job: what becomes of the old one's is nothing to it.
 - A proposal becomes the baseline only if what it read is still live; it resolves the halts that it explains.
 - Whoever proposed, or made the change, does not accept it; where the author is not known, two reviewers do.
 """
@@ -35,7 +35,8 @@ from driftguard.guard.neighbours import scope_of
 from driftguard.guard.observe import Observer
 from driftguard.guard.review import require_person_at_hand
 from driftguard.guard.rows import PROPOSAL, HaltRow, JobRow
-from driftguard.guard.work import Work, attempts, few, read_steadily
+from driftguard.guard.sealing import Sealing
+from driftguard.guard.work import Work, attempts, few, read_steadily, sealed_under
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,17 @@ def move(
             raise WrongUse(f"the job {to} is of another tenant", "use a job of its own for each tenant")
         work.job.cloud, work.job.tenant = source.job.cloud, source.job.tenant
         have = load_baseline(guard.store, work.job.baseline).entries if work.job.baseline else {}
+        policy = guard.policy()
+        # Before they are written: killed before the commit, nobody seals again what a job that is sealed already does not name.
+        sealed = [Sealing.of(guard, policy, source.job).snapshot(snapshot) for snapshot in snapshots]
         pack = f"{to}/pack/moved-{guard.new_id()}"
-        put_pack(guard.store, pack, snapshots)
-        entries = [replace(entry, pack=pack, line=line) for line, entry in enumerate(given)]
+        put_pack(guard.store, pack, sealed)
+        entries = [
+            replace(entry, pack=pack, line=line, fingerprint=snapshot.fingerprint)
+            for line, (entry, snapshot) in enumerate(zip(given, sealed, strict=True))
+        ]
         _rebase(guard, work, {**have, **{entry.ref.key: entry for entry in entries}}, by)
-        work.wrote_bodies(source.job.sealed)
+        work.wrote_bodies(sealed_under(policy))
         work.log(
             "moved in", source=name, by=by.name, reason=reason, resources=few([entry.ref.key for entry in entries])
         )

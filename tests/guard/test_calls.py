@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from driftguard.errors import Conflict, NotFound
+from driftguard.flow.ports import Row
 from driftguard.guard import calls
 from driftguard.guard.rows import CALL
 from tests.scenarios.steps import cleared, story
@@ -107,6 +108,45 @@ def test_only_so_many_old_ones_are_removed_at_once_and_no_young_one(telling: Wor
     begun(telling)
     assert len(telling.guard.store.list(JOB, CALL)) == 2
     assert look(telling, young).state == calls.RUNNING
+
+
+def test_a_call_that_begins_looks_at_two_pages_at_most(telling: World) -> None:
+    store, asked = telling.guard.store, list[int]()
+    for _ in range(250):
+        begun(telling)
+
+    class Counts:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def list(self, partition: str, kind: str, **more: Any) -> list[Row]:
+            asked.append(more["limit"])
+            return store.list(partition, kind, **more)
+
+    names = iter(["", "0001", "z"])
+    telling.guard = replace(telling.guard, store=Counts(), new_id=lambda: next(names))
+    for _ in range(3):
+        asked.clear()
+        begun(telling)
+        assert asked == [100, 100]
+
+
+def test_old_calls_behind_many_young_ones_are_removed_by_a_call_that_looks_there(telling: World) -> None:
+    def named(*names: str) -> list[calls.Begun]:
+        ids = iter(names)
+        guard = replace(telling.guard, new_id=lambda: next(ids))
+        return [calls.begin(guard, JOB, "check", "alice") for _ in names]
+
+    young = named(*(f"a{number:03d}" for number in range(100)))
+    old = named(*(f"m{number:03d}" for number in range(5)))
+    telling.advance(hours=25)
+    for call in young:
+        calls.say_alive(telling.guard, call)
+    named("z")
+    assert [look(telling, call).state for call in old] == [calls.LOST] * 5
+    named("c")
+    left = {row.id for row in telling.guard.store.list(JOB, CALL, limit=1000)}
+    assert left == {call.id for call in young} | {"call-z", "call-c"}
 
 
 def change_rules(telling: World) -> None:

@@ -17,7 +17,7 @@ from driftguard.errors import Busy, SecretKeyMissing, StoreUnavailable
 from driftguard.flow.halt import Decision, State
 from driftguard.flow.ledger import LedgerEntry
 from driftguard.guard import doctor, halting
-from driftguard.guard.blobs import Bodies, load_baseline
+from driftguard.guard.blobs import Bodies, load_baseline, pack_lines
 from driftguard.guard.check import Ask, check
 from driftguard.guard.index import all_rows
 from driftguard.guard.jobs import accept, move, retire
@@ -25,7 +25,8 @@ from driftguard.guard.record import Naming
 from driftguard.guard.rows import LEDGER
 from driftguard.guard.scan import gate_every_job
 from driftguard.guard.verify import verify_in_store, verify_store
-from tests.scenarios.kept import moved_by_an_earlier_version
+from driftguard.guard.work import sealed_under
+from tests.scenarios.kept import Dying, Killed, moved_by_an_earlier_version
 from tests.scenarios.steps import (
     BOTH,
     NAT,
@@ -418,6 +419,31 @@ def test_a_move_that_meets_the_sealing_takes_the_sealed_bodies(shop: World) -> N
     move(replace(shop.guard, store=Meets()), JOB, "third", by=DANA, reason="it belongs there", resources=[VNET])
     assert "secret:" in str(recorded_bodies(shop, "third")[VNET.lower()])
     assert gated(shop, job="third").exit_code == 0
+    assert traces(shop.folder, FIRST) == []
+
+
+def test_a_move_that_is_killed_leaves_no_body_by_older_rules_in_a_job_that_is_sealed_already(shop: World) -> None:
+    shop.first_record(VNET, NAT)
+    shop.first_record(NETWORK, job="third")
+    shop.with_policy(REDACTING)
+    gated(shop, job="third")
+    living, before = shop.guard, 0
+    while True:
+        shop.guard = replace(living, store=Dying(living.store, before))
+        try:
+            move(shop.guard, JOB, "third", by=DANA, reason="it belongs there", resources=[VNET])
+            break
+        except Killed:
+            before += 1
+        finally:
+            shop.guard = living
+        packs = [key for key in living.store.blobs("third/") if "/pack/" in key]
+        assert not [key for key in packs if any(FIRST.encode() in line for line in pack_lines(living.store, key))]
+        assert VNET.lower() in {**recorded_bodies(shop, "third"), **recorded_bodies(shop, JOB)}
+    assert before >= 3
+    assert recorded_bodies(shop, "third")[VNET.lower()]["tags"]["note"].startswith("secret:")
+    assert job_row(shop, "third").sealed == sealed_under(living.policy())
+    assert gated(shop, job="third").exit_code == gated(shop).exit_code == 0
     assert traces(shop.folder, FIRST) == []
 
 
