@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from requests import Session
     from requests.adapters import HTTPAdapter
 
 _PIECE = 64 * 1024
@@ -92,6 +93,31 @@ class _TimedFile(io.RawIOBase):
     def close(self) -> None:
         self._incoming.close()
         super().close()
+
+
+def timed_session(times: Times, connections: int, *, on_this_machine: bool) -> Session:
+    """A session of `requests` with room for every worker, whose connections obey the times.
+
+    It keeps no cookie and reads no .netrc; a proxy is for Azure only.
+    """
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+
+    class SignedAlready(requests.auth.AuthBase):
+        """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the sign-in."""
+
+        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+            return request
+
+    session = requests.Session()
+    session.auth = SignedAlready()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.trust_env = not on_this_machine
+    adapter = timed_adapter(times, connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
 
 
 def timed_adapter(times: Times, connections: int) -> HTTPAdapter:

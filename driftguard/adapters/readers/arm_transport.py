@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 from driftguard.adapters.readers.arm_answers import Answer, Failure
 from driftguard.adapters.readers.arm_credential import credential_for
 from driftguard.adapters.readers.arm_options import CLOUDS_OF_ARM, ArmOptions
-from driftguard.adapters.timed_connections import Times, timed_adapter
+from driftguard.adapters.timed_connections import Times, timed_session
 from driftguard.flow.ports import Clock
 from driftguard.flow.reading import Cause
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
     from azure.mgmt.resource.resources import ResourceManagementClient
-    from requests import Session
 
 _ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"  # the client wants one; our requests name their own
 _BLOCK_SIZE = 65_536
@@ -154,7 +153,9 @@ class ArmTransport:
                 ARMChallengeAuthenticationPolicy(self._credential, *scopes),
             ],
             transport=RequestsTransport(
-                session=_session(self._connections, self._times, on_this_machine=self._options.endpoint is not None),
+                session=timed_session(
+                    self._times, self._connections, on_this_machine=self._options.endpoint is not None
+                ),
                 connection_data_block_size=_BLOCK_SIZE,
             ),
         )
@@ -163,25 +164,3 @@ class ArmTransport:
 def out_of_time() -> Failure:
     """The failure of a read for which no time is left."""
     return Failure(Cause.OUT_OF_TIME, "the time for this read was over")
-
-
-def _session(connections: int, times: Times, *, on_this_machine: bool) -> Session:
-    """A connection pool with room for every worker."""
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-
-    class BearerOnly(requests.auth.AuthBase):
-        """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the token."""
-
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            return request
-
-    session = requests.Session()
-    session.auth = BearerOnly()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.trust_env = not on_this_machine  # a proxy is for Azure only
-    adapter = timed_adapter(times, connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session

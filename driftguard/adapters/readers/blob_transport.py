@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree  # as the SDK reads it; expat expands no entity without bound
 
-from driftguard.adapters.timed_connections import Times, timed_adapter
+from driftguard.adapters.timed_connections import Times, timed_session
 from driftguard.flow.http_answers import INVALID, OK, OUTAGE, answer_class
 
 if TYPE_CHECKING:
@@ -57,24 +57,7 @@ def _left() -> float:
 
 def new_session(connections: int, *, on_this_machine: bool) -> Session:
     """A connection pool with room for every worker."""
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-
-    class SignedAlready(requests.auth.AuthBase):
-        """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the signature."""
-
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            return request
-
-    session = requests.Session()
-    session.auth = SignedAlready()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.trust_env = not on_this_machine
-    adapter = timed_adapter(_TIMES, connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+    return timed_session(_TIMES, connections, on_this_machine=on_this_machine)
 
 
 def new_transport(session: Session, counted: Callable[[str, str], None]) -> RequestsTransport:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from driftguard.adapters.readers.arm_credential import Credential
 from driftguard.adapters.stores import limits
 from driftguard.adapters.stores.azure_address import Place, Service
-from driftguard.adapters.timed_connections import Times, timed_adapter
+from driftguard.adapters.timed_connections import Times, timed_session
 from driftguard.flow.http_answers import answer_class
 from driftguard.flow.telemetry import Telemetry
 
@@ -95,33 +95,14 @@ def _options(place: Place, service: Service, whom: Any, telemetry: Telemetry, na
     return {
         "credential": whom,
         "audience": service.audience,
-        "transport": _transport(_session(place.on_this_machine, times), times, within, counted),
+        "transport": _transport(
+            timed_session(times, _CONNECTIONS, on_this_machine=place.on_this_machine), times, within, counted
+        ),
         "retry_total": 0,  # tries are made by azure_errors.Asking, which knows what a lost answer means
         "permit_redirects": False,
         "logging_enable": False,
         "logger": _SILENT,
     }
-
-
-def _session(on_this_machine: bool, times: Times) -> Session:
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-
-    class SignedAlready(requests.auth.AuthBase):
-        """Leaves the request alone. Its presence keeps `requests` from putting a .netrc password over the signature."""
-
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            return request
-
-    session = requests.Session()
-    session.auth = SignedAlready()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.trust_env = not on_this_machine
-    adapter = timed_adapter(times, _CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def _transport(session: Session, times: Times, within: float, counted: Callable[[int, str], None]) -> RequestsTransport:
